@@ -1,0 +1,83 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one place where the `cryptography` library is imported on a host.
+
+Ansible imports module code before it can report anything, so a missing or old library must not break the
+import. Everything else takes what it needs from here; a module's edge calls `require_cryptography()` first.
+Where the library moved a name between releases, the difference ends in this file.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Optional
+
+from .errors import DependencyError
+
+MINIMUM_VERSION = (3, 3)
+
+_problem: Optional[str] = None
+
+try:
+    import cryptography
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes, hmac, serialization
+    from cryptography.hazmat.primitives import padding as symmetric_padding
+    from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+    from cryptography.hazmat.primitives.asymmetric import padding as asymmetric_padding
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+    from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+    from cryptography.hazmat.primitives.serialization import pkcs7
+    from cryptography.x509 import oid
+except ImportError as error:
+    _problem = "cannot be imported ({0})".format(error)
+else:
+    _version = tuple(int(part) for part in re.findall(r"\d+", cryptography.__version__)[:2])
+    if _version < MINIMUM_VERSION:
+        _problem = "is version {0}".format(cryptography.__version__)
+
+try:
+    # Since cryptography 43 weak ciphers live in "decrepit"; older releases have them beside the others.
+    from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+except ImportError:
+    try:
+        from cryptography.hazmat.primitives.ciphers.algorithms import TripleDES  # type: ignore[attr-defined,no-redef]
+    except ImportError:
+        pass
+
+
+def require_cryptography() -> None:
+    """Raise DependencyError unless a recent enough `cryptography` can be imported."""
+    if _problem is not None:
+        raise DependencyError(
+            "the Python library 'cryptography' (>= {0}) is needed on this host, but it {1}; install it with the "
+            "distribution's package manager (python3-cryptography) or point ansible_python_interpreter to a Python "
+            "that has it".format(".".join(str(part) for part in MINIMUM_VERSION), _problem)
+        )
+
+
+__all__ = [
+    "Cipher",
+    "InvalidSignature",
+    "InvalidTag",
+    "PBKDF2HMAC",
+    "TripleDES",
+    "UnsupportedAlgorithm",
+    "algorithms",
+    "asymmetric_padding",
+    "ec",
+    "ed448",
+    "ed25519",
+    "hashes",
+    "hmac",
+    "modes",
+    "oid",
+    "pkcs7",
+    "require_cryptography",
+    "rsa",
+    "serialization",
+    "symmetric_padding",
+    "x509",
+]
