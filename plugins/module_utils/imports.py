@@ -43,7 +43,7 @@ try:
     from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 except ImportError:
     try:
-        from cryptography.hazmat.primitives.ciphers.algorithms import TripleDES  # type: ignore[attr-defined,no-redef]
+        from cryptography.hazmat.primitives.ciphers.algorithms import TripleDES
     except ImportError:
         pass
 
@@ -59,10 +59,10 @@ def require_cryptography() -> None:
 
 
 __all__ = [
+    "PBKDF2HMAC",
     "Cipher",
     "InvalidSignature",
     "InvalidTag",
-    "PBKDF2HMAC",
     "TripleDES",
     "UnsupportedAlgorithm",
     "algorithms",
@@ -81,3 +81,7 @@ __all__ = [
     "symmetric_padding",
     "x509",
 ]
+
+# Names bound to nothing, so that `from .imports import x509` still works and the edge can tell what is missing.
+for _name in __all__:
+    globals().setdefault(_name, None)

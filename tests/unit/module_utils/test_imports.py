@@ -1,0 +1,61 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Host code can be imported without `cryptography`, and then says what is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "ansible_collections.mutual.tls.plugins.module_utils"
+
+IMPORT_WITHOUT = """
+import importlib, sys
+sys.modules["cryptography"] = None
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+"""
+
+REQUIRE_WITH = """
+import sys, types
+library = types.ModuleType("cryptography")
+library.__version__ = sys.argv[1]
+library.__path__ = []
+sys.modules["cryptography"] = library
+from {0} import errors, imports
+try:
+    imports.require_cryptography()
+except errors.DependencyError as error:
+    print(error)
+""".format(PACKAGE)
+
+
+def run(repository: Path, *arguments: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", *arguments], cwd=repository, stdout=subprocess.PIPE, text=True, check=True, timeout=60
+    ).stdout
+
+
+def test_every_file_survives_a_missing_library(repository: Path) -> None:
+    root = repository / "plugins/module_utils"
+    names = [
+        ".".join((PACKAGE, *path.relative_to(root).with_suffix("").parts)) for path in sorted(root.rglob("[!_]*.py"))
+    ]
+    assert len(names) > 3
+    run(repository, IMPORT_WITHOUT, *names)
+
+
+@pytest.mark.parametrize("version", ["2.9.2", "3.2", "3.3", "36.0.2"])
+def test_a_library_that_lacks_what_is_needed_is_named_with_the_remedy(repository: Path, version: str) -> None:
+    message = run(repository, REQUIRE_WITH, version)
+    assert "cryptography" in message
+    assert "python3-cryptography" in message
+
+
+def test_a_good_library_is_accepted(repository: Path) -> None:
+    source = "from {0}.imports import require_cryptography, x509; require_cryptography(); x509.Name".format(PACKAGE)
+    assert run(repository, source) == ""
