@@ -9,8 +9,7 @@ import hashlib
 from datetime import datetime, timezone
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
-from . import general_name, name, private_key
-from .der_peek import INTEGER, OBJECT_IDENTIFIER, SEQUENCE, children, header
+from . import der, general_name, name, private_key
 from .errors import FormatError, UnsupportedError
 from .hostile import format_errors
 from .imports import UnsupportedAlgorithm, oid, pkcs7, serialization, x509
@@ -48,13 +47,13 @@ def to_pem(certificates: Iterable[Any]) -> bytes:
 def to_der(certificate: Any) -> bytes:
     """The certificate as DER."""
     with format_errors("a certificate cannot be encoded"):
-        der: bytes = certificate.public_bytes(serialization.Encoding.DER)
-    return der
+        encoded: bytes = certificate.public_bytes(serialization.Encoding.DER)
+    return encoded
 
 
-def from_der(der: bytes) -> Any:
-    """The one certificate that `der` consists of. FormatError when it is anything else."""
-    return _from_der(der, "the certificate")
+def from_der(encoded: bytes) -> Any:
+    """The one certificate that `encoded` consists of. FormatError when it is anything else."""
+    return _from_der(encoded, "the certificate")
 
 
 def fingerprint(certificate: Any) -> str:
@@ -185,40 +184,38 @@ def _from_pem(data: bytes, where: str) -> List[Any]:
         if block.label in _PKCS7_LABELS:
             found += _from_pkcs7(block.der(where), where)
         elif block.label in _CERTIFICATE_LABELS:
-            der = block.der(where)
+            encoded = block.der(where)
             if block.label == "TRUSTED CERTIFICATE":
                 # OpenSSL appends its own trust settings to the certificate.
-                der = der[: header(der)[2]]
-            found.append(_from_der(der, where))
+                encoded = encoded[: der.first(encoded, where)[1]]
+            found.append(_from_der(encoded, where))
     return found
 
 
 def _from_binary(data: bytes, where: str) -> List[Any]:
-    with format_errors("{0}: is damaged".format(where)):
-        _tag, start, end = header(data)
-    first = data[start : start + 1]
-    if first == bytes([OBJECT_IDENTIFIER]):
+    outer, size = der.first(data, where)
+    first, _size = der.first(outer.content, where)
+    if first.tag == der.OBJECT_IDENTIFIER:
         return _from_pkcs7(data, where)
-    if first == bytes([INTEGER]):
+    if first.tag == der.INTEGER:
         raise FormatError(
             "{0}: looks like a PKCS#12 keystore or a key; certificates are read from PEM, DER and PKCS#7".format(where)
         )
-    return [_from_der(data[:end] if not data[end:].strip() else data, where)]
+    return [_from_der(data if data[size:].strip() else data[:size], where)]
 
 
-def _from_der(der: bytes, where: str) -> Any:
-    message = "{0}: holds a damaged certificate".format(where)
-    with format_errors(message):
-        tag, start, end = header(der)
-        if tag != SEQUENCE or end != len(der) or len(children(der[start:end])) != 3:
-            raise FormatError(message)
-        return x509.load_der_x509_certificate(der)
+def _from_der(encoded: bytes, where: str) -> Any:
+    # Some releases of the library skip what follows the certificate.
+    der.read(encoded, where)
+    with format_errors("{0}: holds a damaged certificate".format(where)):
+        return x509.load_der_x509_certificate(encoded)
 
 
-def _from_pkcs7(der: bytes, where: str) -> List[Any]:
+def _from_pkcs7(encoded: bytes, where: str) -> List[Any]:
+    der.read(encoded, where)
     with format_errors("{0}: holds a damaged PKCS#7 bundle".format(where)):
         try:
-            return list(pkcs7.load_der_pkcs7_certificates(der))
+            return list(pkcs7.load_der_pkcs7_certificates(encoded))
         except UnsupportedAlgorithm as error:
             raise UnsupportedError(
                 "{0}: the 'cryptography' library here reads no PKCS#7; convert it with "

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the mutual.tls authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificate chains: put CA certificates in order, and check that they hold (RFC 5280, section 6, as far as it applies).
+"""Certificate chains: put CA certificates in order, and check that they hold (RFC 5280, section 6, where it applies).
 
 A chain is all CA certificates above a leaf: the issuing CA first, the self-signed root last if it is known.
 """

@@ -5,64 +5,60 @@
 
 from __future__ import annotations
 
-from .der_peek import INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, children, only
+from typing import List
+
+from . import der
 from .errors import FormatError, UnsupportedError
 
 ITERATION_LIMIT = 10_000_000
 
-_PBES2 = bytes.fromhex("2a864886f70d01050d")
-_PBKDF2 = bytes.fromhex("2a864886f70d01050c")
-_SCRYPT = bytes.fromhex("2b06010401da47040b")
-_AES_256_CBC = bytes.fromhex("60864801650304012a")
-_DAMAGED = "the encrypted private key is damaged: it is no EncryptedPrivateKeyInfo"
+_WHERE = "the encrypted private key"
+_PBES2 = "1.2.840.113549.1.5.13"
+_PBKDF2 = "1.2.840.113549.1.5.12"
+_SCRYPT = "1.3.6.1.4.1.11591.4.11"
+_AES_256_CBC = "2.16.840.1.101.3.4.1.42"
 
 
-def encryption_of(der: bytes) -> str:
-    """"pbes2-aes256" (PBES2 with PBKDF2 and AES-256-CBC) or "other".
+def encryption_of(data: bytes) -> str:
+    """The encryption of a DER EncryptedPrivateKeyInfo: pbes2-aes256 (PBES2, PBKDF2, AES-256-CBC) or other.
 
-    FormatError when `der` is no EncryptedPrivateKeyInfo, so that a damaged file is not taken for a wrong
-    passphrase; UnsupportedError when stretching the passphrase would keep the host busy for minutes.
+    FormatError when `data` is none, so that a damaged file is not taken for a wrong passphrase; UnsupportedError
+    when stretching the passphrase would keep the host busy for minutes.
     """
-    try:
-        outer = children(only(der, SEQUENCE))
-        if [tag for tag, _content, _element in outer] != [SEQUENCE, OCTET_STRING] or not outer[1][1]:
-            raise FormatError(_DAMAGED)
-        algorithm = children(outer[0][1])
-        if not algorithm or algorithm[0][0] != OBJECT_IDENTIFIER:
-            raise FormatError(_DAMAGED)
-        if algorithm[0][1] != _PBES2:
-            if len(algorithm) > 1 and algorithm[1][0] == SEQUENCE:
-                _check_cost(children(algorithm[1][1])[1:2])
-            return "other"
-        return _pbes2(algorithm[1:])
-    except FormatError as error:
-        raise FormatError(_DAMAGED) from error
-
-
-def _pbes2(parameters: list[tuple[int, bytes, bytes]]) -> str:
-    if len(parameters) != 1 or parameters[0][0] != SEQUENCE:
-        raise FormatError(_DAMAGED)
-    parts = children(parameters[0][1])
-    if [tag for tag, _content, _element in parts] != [SEQUENCE, SEQUENCE]:
-        raise FormatError(_DAMAGED)
-    derivation, cipher = children(parts[0][1]), children(parts[1][1])
-    if len(derivation) != 2 or not cipher:
-        raise FormatError(_DAMAGED)
-    # Behind the salt: PBKDF2's iterations, or scrypt's N, r and p; then perhaps the length of the derived key.
-    _check_cost(children(derivation[1][1])[1 : 4 if derivation[0][1] == _SCRYPT else 2])
-    if derivation[0][1] == _PBKDF2 and cipher[0][1] == _AES_256_CBC:
-        return "pbes2-aes256"
+    info = der.Fields(der.read(data, _WHERE), _WHERE)
+    algorithm = der.Fields(info.take(der.SEQUENCE), _WHERE)
+    if not info.take(der.OCTET_STRING).content:
+        raise FormatError("{0}: holds nothing".format(_WHERE))
+    info.end()
+    scheme = der.to_oid(algorithm.take(der.OBJECT_IDENTIFIER), _WHERE)
+    parameters = algorithm.take(der.SEQUENCE)
+    algorithm.end()
+    if scheme == _PBES2:
+        return _pbes2(parameters)
+    # The schemes before PBES2 (PKCS#12, PKCS#5 1.5): salt, iterations.
+    _check_cost(der.elements(parameters.content, _WHERE)[1:2])
     return "other"
 
 
-def _check_cost(factors: list[tuple[int, bytes, bytes]]) -> None:
+def _pbes2(parameters: der.Element) -> str:
+    fields = der.Fields(parameters, _WHERE)
+    derivation, cipher = (der.Fields(fields.take(der.SEQUENCE), _WHERE) for _part in range(2))
+    fields.end()
+    function = der.to_oid(derivation.take(der.OBJECT_IDENTIFIER), _WHERE)
+    # Behind the salt: PBKDF2's iterations, or scrypt's N, r and p; then perhaps the length of the derived key.
+    costs = der.elements(derivation.take(der.SEQUENCE).content, _WHERE)
+    _check_cost(costs[1 : 4 if function == _SCRYPT else 2])
+    is_aes = der.to_oid(cipher.take(der.OBJECT_IDENTIFIER), _WHERE) == _AES_256_CBC
+    return "pbes2-aes256" if function == _PBKDF2 and is_aes else "other"
+
+
+def _check_cost(factors: List[der.Element]) -> None:
     cost = 1
-    for tag, content, _element in factors:
-        if tag == INTEGER:
-            cost *= max(int.from_bytes(content[:16], "big"), 1)
+    for factor in factors:
+        cost *= max(der.to_integer(factor, _WHERE), 1)
     if cost > ITERATION_LIMIT:
         raise UnsupportedError(
-            "the encrypted private key asks for more than {0} rounds of passphrase stretching; encrypt it anew".format(
+            "the private key's passphrase takes more than {0} rounds of stretching; encrypt the key anew".format(
                 ITERATION_LIMIT
             )
         )

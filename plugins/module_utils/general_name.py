@@ -13,8 +13,7 @@ import ipaddress
 import re
 from typing import Any, Callable, Dict, Tuple
 
-from . import name
-from .der_peek import header, only
+from . import der, name
 from .errors import FormatError, InputError
 from .hostile import format_errors
 from .imports import x509
@@ -108,29 +107,19 @@ def _parse_other(value: str) -> Any:
     dotted, _semicolon, typed = value.partition(";")
     kind, _colon, text = typed.partition(":")
     if kind.upper() == "UTF8" and text and text.isprintable():
-        return x509.OtherName(_oid(dotted), _utf8_string(text))
+        return x509.OtherName(_oid(dotted), der.encode(_UTF8_STRING, text.encode("utf-8")))
     if kind.upper() == "DER":
         try:
-            der = bytes.fromhex(text)
-            _tag, _start, end = header(der)
-        except (ValueError, FormatError):
-            end = -1
-        if end == len(der if end >= 0 else b""):
-            return x509.OtherName(_oid(dotted), der)
+            encoded = bytes.fromhex(text)
+            der.read(encoded, "the other name")
+        except (ValueError, FormatError) as error:
+            raise InputError("the other name {0!r} holds no DER in hexadecimal".format(value[:100])) from error
+        return x509.OtherName(_oid(dotted), encoded)
     raise InputError(
         "{0!r} is no other name; write <object identifier>;UTF8:<text> or <object identifier>;DER:<hexadecimal>".format(
             value[:100]
         )
     )
-
-
-def _utf8_string(text: str) -> bytes:
-    content = text.encode("utf-8")
-    size = len(content)
-    length = bytes([size]) if size < 0x80 else bytes([0x82]) + size.to_bytes(2, "big")
-    if 0x80 <= size < 0x100:
-        length = bytes([0x81, size])
-    return bytes([_UTF8_STRING]) + length + content
 
 
 def _text(general_name: Any) -> Tuple[str, str]:
@@ -153,16 +142,14 @@ def _text(general_name: Any) -> Tuple[str, str]:
 
 def _visible(value: str) -> str:
     # A backslash is in no text that `parse` accepts, so no escaped value equals one that was stated.
-    return "".join(
-        character if character.isprintable() else "\\x{0:02x}".format(ord(character)) for character in value
-    )
+    return "".join(character if character.isprintable() else "\\x{0:02x}".format(ord(character)) for character in value)
 
 
-def _other_value(der: bytes) -> str:
+def _other_value(encoded: bytes) -> str:
     try:
-        text = only(der, _UTF8_STRING).decode("utf-8")
-        if text and text.isprintable() and _utf8_string(text) == der:
-            return "UTF8:" + text
+        text = der.expect(der.read(encoded, "the other name"), _UTF8_STRING, "the other name").decode("utf-8")
     except (FormatError, UnicodeDecodeError):
-        pass
-    return "DER:" + der.hex()
+        text = ""
+    if text and text.isprintable() and der.encode(_UTF8_STRING, text.encode("utf-8")) == encoded:
+        return "UTF8:" + text
+    return "DER:" + encoded.hex()

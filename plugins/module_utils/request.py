@@ -11,8 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import general_name, name, private_key
-from .der_peek import INTEGER, OBJECT_IDENTIFIER, SEQUENCE, children, only
+from . import der, general_name, name, private_key
 from .difference import Difference
 from .errors import Error, FormatError, UnsupportedError
 from .hostile import format_errors
@@ -23,9 +22,7 @@ from .pem import blocks
 _SIZE_LIMIT = 64 * 1024
 _LABELS = ("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST")
 _WHERE = "the certificate request"
-_ATTRIBUTES = 0xA0  # CertificationRequestInfo: attributes [0]
-_SET = 0x31
-_EXTENSION_REQUEST = bytes.fromhex("2a864886f70d01090e")
+_EXTENSION_REQUEST = "1.2.840.113549.1.9.14"
 
 
 @dataclass(frozen=True)
@@ -63,10 +60,10 @@ def load(data: bytes) -> Any:
     """
     if len(data) > _SIZE_LIMIT:
         raise FormatError("{0} is larger than {1} bytes".format(_WHERE, _SIZE_LIMIT))
-    der = _der(data)
-    only(der, SEQUENCE)
+    encoded = _der(data)
+    der.read(encoded, _WHERE)
     with format_errors("{0} is malformed".format(_WHERE)):
-        csr = x509.load_der_x509_csr(der)
+        csr = x509.load_der_x509_csr(encoded)
         _attributes(csr)
         name.from_x509(csr.subject)
         for extension in csr.extensions:
@@ -195,27 +192,22 @@ def _attribute_differences(csr: Any) -> List[Difference]:
     attributes = _attributes(csr)
     if attributes == [_EXTENSION_REQUEST]:
         return []
-    others = [identifier.hex() for identifier in attributes if identifier != _EXTENSION_REQUEST]
-    text = "attributes other than the extension request" if others else "no extension request, or several"
-    return [Difference("request_changed", "request, attributes", text, "one extension request")]
+    return [Difference("request_changed", "request, attributes", ", ".join(attributes), _EXTENSION_REQUEST)]
 
 
-def _attributes(csr: Any) -> List[bytes]:
-    """The encoded object identifiers of all attributes: no release before 36 of the library lists them."""
-    with format_errors("the attributes are malformed"):
-        info = children(only(csr.tbs_certrequest_bytes, SEQUENCE))
-    if [tag for tag, _content, _element in info[:3]] != [INTEGER, SEQUENCE, SEQUENCE] or len(info) > 4:
-        raise FormatError("{0} is malformed".format(_WHERE))
-    if len(info) == 3:
-        return []
-    if info[3][0] != _ATTRIBUTES:
-        raise FormatError("{0} is malformed".format(_WHERE))
-    identifiers: List[bytes] = []
-    for tag, content, _element in children(info[3][1]):
-        parts = children(content)
-        if tag != SEQUENCE or [kind for kind, _content, _whole in parts] != [OBJECT_IDENTIFIER, _SET]:
-            raise FormatError("the attributes are malformed")
-        if len(children(parts[1][1])) != 1:
-            raise FormatError("an attribute has not exactly one value")
-        identifiers.append(parts[0][1])
+def _attributes(csr: Any) -> List[str]:
+    """The object identifiers of all attributes (RFC 2986, section 4.1): no release before 36 of the library lists them."""
+    with format_errors("{0} is malformed".format(_WHERE)):
+        info = der.Fields(der.read(csr.tbs_certrequest_bytes, _WHERE), _WHERE)
+    for tag in (der.INTEGER, der.SEQUENCE, der.SEQUENCE):
+        info.take(tag)
+    attributes = info.optional(der.context(0))
+    info.end()
+    identifiers: List[str] = []
+    for element in [] if attributes is None else der.elements(attributes.content, _WHERE):
+        attribute = der.Fields(element, _WHERE)
+        identifiers.append(der.to_oid(attribute.take(der.OBJECT_IDENTIFIER), _WHERE))
+        if len(der.elements(attribute.take(der.SET).content, _WHERE)) != 1:
+            raise FormatError("{0} has an attribute with several values, or none".format(_WHERE))
+        attribute.end()
     return identifiers
