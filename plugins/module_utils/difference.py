@@ -15,9 +15,10 @@ REASONS = frozenset(
     certificate_revoked certificate_usage subject_changed subject_alt_name_changed issuer_changed provider_changed
     chain_incomplete chain_changed store_missing store_unreadable store_content_changed store_alias_changed
     store_passphrase_changed store_encryption_changed truststore_content_changed config_changed file_missing
-    file_changed link_changed owner_changed group_changed mode_changed generation_incomplete request_pending
+    file_changed file_no_longer_wanted link_changed owner_changed group_changed mode_changed generation_incomplete
+    generation_surplus request_pending
     request_changed reload_pending verify_failed verify_unavailable adopted_as_is orphaned unexpected_file
-    state_absent
+    state_absent crl_missing crl_due crl_content_changed
     """.split()
 )
 """Every reason that a report may give. Codes are added where one is missing, never reused for a second cause."""

@@ -170,7 +170,7 @@ class _Reader:
         self._raw: Dict[str, Any] = raw
         self._where = where
 
-    def _get(self, key: str, kind: "type[Any]") -> Any:
+    def _get(self, key: str, kind: type[Any]) -> Any:
         value = self._raw.get(key)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise InputError("{0}.{1} is missing or of the wrong type".format(self._where, key))
@@ -216,7 +216,7 @@ class _Reader:
     def has(self, key: str) -> bool:
         return self._raw.get(key) is not None
 
-    def matching(self, key: str, pattern: "re.Pattern[str]") -> str:
+    def matching(self, key: str, pattern: re.Pattern[str]) -> str:
         value = self.text(key)
         if not pattern.match(value):
             raise InputError("{0}.{1}: {2!r} is not a valid name".format(self._where, key, value))
@@ -302,12 +302,8 @@ def _truststore(store: _Reader) -> Truststore:
 
 
 def _link(link: _Reader) -> Link:
-    return Link(
-        link.path("path"), link.matching("file", _FILE), link.flag("copy"), link.flag("force"), link.access()
-    )
+    return Link(link.path("path"), link.matching("file", _FILE), link.flag("copy"), link.flag("force"), link.access())
 
 
 def _answer(answer: _Reader) -> Answer:
-    return Answer(
-        answer.text("public_fingerprint"), _certificates(answer.list("certificates"), "answer.certificates")
-    )
+    return Answer(answer.text("public_fingerprint"), _certificates(answer.list("certificates"), "answer.certificates"))

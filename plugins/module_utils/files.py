@@ -149,6 +149,12 @@ class Directory:
             descriptor = os.open(name, _OPEN_DIRECTORY, dir_fd=self._descriptor)
         return Directory(descriptor, path, self._context_of)
 
+    def reopen(self) -> Directory:
+        """The same directory under a descriptor of its own, to be closed by the caller."""
+        with _explained("open", self.path):
+            descriptor = os.open(".", _OPEN_DIRECTORY, dir_fd=self._descriptor)
+        return Directory(descriptor, self.path, self._context_of)
+
     def make_directory(self, name: str, mode: int) -> Directory:
         """Create a directory with exactly `mode`, owned by this process's user, and open it."""
         path = self._at(name)
@@ -274,9 +280,7 @@ class Directory:
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
-    def _fill(
-        self, name: str, content: bytes, attributes: Attributes, final_path: str, label: Optional[bytes]
-    ) -> None:
+    def _fill(self, name: str, content: bytes, attributes: Attributes, final_path: str, label: Optional[bytes]) -> None:
         descriptor = os.open(name, _OPEN_NEW, 0o600, dir_fd=self._descriptor)
         with os.fdopen(descriptor, "wb") as file:
             _apply(descriptor, attributes)
@@ -356,15 +360,16 @@ def open_directory(path: str, create: bool = False, context_of: ContextOf = _no_
 
 def _follow(
     current: Directory, found: Entry, name: str, pending: List[str], links: int, path: str
-) -> "tuple[Directory, List[str]]":
+) -> tuple[Directory, List[str]]:
     """Step over a symbolic link on the way, if only root or this user can have put it there."""
     place = current._at(name)
     trusted = (0, os.geteuid())
     container = current.attributes()
     if found.attributes.owner not in trusted or container.owner not in trusted or container.mode & 0o022:
         raise DiskError(
-            "{0} is a symbolic link in a place where somebody else may swap it; name the real path "
-            "instead".format(place)
+            "{0} is a symbolic link in a place where somebody else may swap it; name the real path instead".format(
+                place
+            )
         )
     if links > _MAXIMUM_LINKS:
         raise DiskError("cannot open {0}: too many symbolic links".format(path))

@@ -122,7 +122,7 @@ def _list(raw: Mapping[str, Any], key: str) -> List[Any]:
     return list(value)
 
 
-def _value(raw: Mapping[str, Any], key: str, kind: "type[Any]") -> Any:
+def _value(raw: Mapping[str, Any], key: str, kind: type[Any]) -> Any:
     value = raw.get(key)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ReplyError("the host's reply holds no proper {0!r}".format(key))

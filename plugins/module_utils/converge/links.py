@@ -1,0 +1,189 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Paths elsewhere on the host that lead to a credential's files, or hold copies of them.
+
+The directory such a path stands in may belong to a service's own user. It is opened once, without following what
+that user could have put there, and the new link or file is made under a new name and renamed: nothing that the
+user swaps meanwhile can redirect it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os.path
+from dataclasses import dataclass, field
+from typing import Dict, List, Mapping, Optional, Tuple
+
+from ..difference import Difference
+from ..document import Credential, Link
+from ..errors import InputError
+from ..files import TEMPORARY_PREFIX, Attributes, ContextOf, Directory, Entry, open_directory
+from .contents import resolve
+from .journal import Journal
+from .observe import CURRENT, MAXIMUM_FILE
+
+_LINK, _COPY = "link", "copy"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One path to write: a symbolic link's target, or a copy's file and attributes."""
+
+    path: str
+    kind: str
+    target: str
+    file: str
+    attributes: Optional[Attributes]
+
+
+@dataclass(frozen=True)
+class LinkPlan:
+    """What to do about links: paths to place, paths to remove, leftovers (directory, name) of runs cut off."""
+
+    differences: Tuple[Difference, ...] = ()
+    place: Tuple[Placed, ...] = ()
+    remove: Tuple[str, ...] = ()
+    leftovers: Tuple[Tuple[str, str], ...] = ()
+    journal: Journal = field(default_factory=Journal)
+
+    @property
+    def empty(self) -> bool:
+        return not (self.place or self.remove or self.leftovers)
+
+
+def prefix(credential_directory: str) -> str:
+    """How unfinished files of one credential begin: another one's run must not take them for leftovers."""
+    return TEMPORARY_PREFIX + hashlib.sha256(credential_directory.encode()).hexdigest()[:12] + "-"
+
+
+def plan(
+    wanted: Credential,
+    credential_directory: str,
+    journal: Journal,
+    contents: Mapping[str, bytes],
+    context_of: ContextOf,
+) -> LinkPlan:
+    """Compare links with the disk. `contents` holds the files' bytes as they will be; missing ones will change.
+
+    Raises InputError and DiskError where a path cannot be had; nothing was changed then.
+    """
+    differences: List[Difference] = []
+    place: List[Placed] = []
+    leftovers: List[Tuple[str, str]] = []
+    kinds: Dict[str, str] = {}
+    for link in wanted.links:
+        where = "credential {0}, link {1}".format(wanted.name, link.path)
+        kinds[link.path] = _COPY if link.copy else _LINK
+        with _parent(link.path, where, context_of) as directory:
+            found = directory.entry(os.path.basename(link.path))
+            _check(found, link, where, _is_ours(found, link.path, credential_directory, journal))
+            item = _placed(link, credential_directory, where)
+            was = _difference(directory, found, item, contents)
+            if was is None and journal.links.get(link.path) != item.kind:
+                was = "made by somebody else"
+            leftovers += [
+                (directory.path, name) for name in directory.names() if name.startswith(prefix(credential_directory))
+            ]
+        if was is not None:
+            place.append(item)
+            differences.append(Difference("link_changed", link.path, was, _described(item)))
+    gone = [path for path in journal.links if path not in kinds]
+    remove = [path for path in gone if _still_ours(path, journal.links[path], credential_directory, context_of)]
+    differences += [Difference("link_changed", path, journal.links[path], "absent") for path in remove]
+    leftovers = sorted(set(leftovers))
+    differences += [Difference("generation_incomplete", "/".join(item), "unfinished", "absent") for item in leftovers]
+    return LinkPlan(tuple(differences), tuple(place), tuple(remove), tuple(leftovers), Journal(kinds))
+
+
+def place(item: Placed, content: bytes, credential_directory: str, context_of: ContextOf) -> None:
+    """Make one link or copy."""
+    with open_directory(os.path.dirname(item.path), context_of=context_of) as directory:
+        name = os.path.basename(item.path)
+        if item.attributes is None:
+            directory.make_link(name, item.target, prefix(credential_directory))
+        else:
+            directory.write(name, content, item.attributes, prefix(credential_directory))
+
+
+def remove(path: str, context_of: ContextOf) -> None:
+    """Remove a link or a copy that this collection made."""
+    with open_directory(os.path.dirname(path), context_of=context_of) as directory:
+        directory.remove(os.path.basename(path))
+
+
+def remove_leftover(parent: str, name: str, context_of: ContextOf) -> None:
+    """Remove an unfinished file that a run which was cut off left beside a link."""
+    with open_directory(parent, context_of=context_of) as directory:
+        directory.remove(name)
+
+
+def removals(credential_directory: str, journal: Journal, context_of: ContextOf) -> List[str]:
+    """The paths elsewhere that go when the credential goes."""
+    return [path for path, kind in journal.links.items() if _still_ours(path, kind, credential_directory, context_of)]
+
+
+def _parent(path: str, where: str, context_of: ContextOf) -> Directory:
+    parent = os.path.dirname(path)
+    if not os.path.isdir(parent):
+        raise InputError("{0}: the directory {1} does not exist; create it first".format(where, parent))
+    return open_directory(parent, context_of=context_of)
+
+
+def _check(found: Optional[Entry], link: Link, where: str, ours: bool) -> None:
+    if found is None:
+        return
+    if found.kind == "directory":
+        raise InputError("{0}: a directory stands there; choose another path or move it away".format(where))
+    if found.kind == "other":
+        raise InputError("{0}: something that is neither file nor link stands there".format(where))
+    if not (ours or link.force):
+        raise InputError(
+            "{0}: a {1} stands there that this collection did not make; set force: true to replace it, or move it "
+            "away".format(where, found.kind)
+        )
+
+
+def _is_ours(found: Optional[Entry], path: str, credential_directory: str, journal: Journal) -> bool:
+    if found is None or path in journal.links:
+        return True
+    return found.target is not None and found.target.startswith(credential_directory + "/")
+
+
+def _placed(link: Link, credential_directory: str, where: str) -> Placed:
+    target = "{0}/{1}/{2}".format(credential_directory, CURRENT, link.file)
+    attributes = resolve(link.access, where.replace("credential ", "", 1)) if link.copy else None
+    return Placed(link.path, _COPY if link.copy else _LINK, target, link.file, attributes)
+
+
+def _difference(
+    directory: Directory, found: Optional[Entry], item: Placed, contents: Mapping[str, bytes]
+) -> Optional[str]:
+    """What was found instead of the wanted thing, None where it is as wanted."""
+    if found is None:
+        return "absent"
+    if item.kind == _LINK:
+        return None if found.target == item.target else found.target or "a " + found.kind
+    if found.kind != "file":
+        return "a " + found.kind
+    if found.attributes != item.attributes:
+        return "other owner, group or mode"
+    # The file's owner may write to it: only its content tells.
+    current = directory.read(os.path.basename(item.path), MAXIMUM_FILE) if found.size <= MAXIMUM_FILE else None
+    return None if current == contents.get(item.file) else "other content"
+
+
+def _described(item: Placed) -> str:
+    return item.target if item.kind == _LINK else "a copy of " + item.file
+
+
+def _still_ours(path: str, kind: str, credential_directory: str, context_of: ContextOf) -> bool:
+    if not os.path.isdir(os.path.dirname(path)):
+        return False
+    with open_directory(os.path.dirname(path), context_of=context_of) as directory:
+        found = directory.entry(os.path.basename(path))
+    if found is None:
+        return False
+    if kind == _LINK:
+        return found.target is not None and found.target.startswith(credential_directory + "/")
+    return found.kind == "file"

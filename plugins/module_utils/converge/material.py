@@ -1,0 +1,243 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find a credential's key, certificate and chain in what a host holds, whatever file still has them.
+
+A damaged key.pem is no reason for a new key while client.pem or a keystore holds the same one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from .. import certificate as certificates
+from .. import chain as chains
+from .. import private_key as private_keys
+from ..difference import Difference
+from ..document import Credential
+from ..errors import Error, FormatError, PassphraseError
+from .manifest import digest
+from .observe import Found, Observation
+from .stores import open_keystore
+
+KEY = "key.pem"
+CERTIFICATE = "certificate.pem"
+CHAIN = "chain.pem"
+FULL_CHAIN = "fullchain.pem"
+CLIENT = "client.pem"
+TRUST = "trust.pem"
+
+_BUNDLES = (FULL_CHAIN, CLIENT)
+
+
+@dataclass(frozen=True)
+class Material:
+    """A key that matches its certificate, and the chain above it (issuing CA first).
+
+    `key_pem` are the bytes that key.pem shall have, kept as they are where they need no change.
+    """
+
+    key: Any = field(repr=False)
+    key_pem: bytes = field(repr=False)
+    certificate: Any = None
+    chain: Tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Search:
+    """What was found: material (None where a new certificate is needed) and the differences met on the way.
+
+    `explained` holds those of files that can be mended from the material; `lost` those that cannot.
+    """
+
+    material: Optional[Material]
+    explained: Mapping[str, List[Difference]]
+    lost: Tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True)
+class _OpenedKey:
+    key: Any = field(repr=False)
+    differences: List[Difference] = field(default_factory=list)
+
+
+def find(observation: Observation, wanted: Credential) -> Search:
+    """Search the generation in use. Raises PassphraseError where a key is there but no given passphrase opens it."""
+    if observation.number is None:
+        return Search(None, {}, (Difference("certificate_missing", CERTIFICATE),))
+    files = observation.files
+    certificate, certificate_differences = _certificate(observation, wanted)
+    key, key_differences = _key(files, wanted, certificate)
+    lost = tuple(certificate_differences if certificate is None else ()) + tuple(key_differences if key is None else ())
+    if key is None or certificate is None:
+        return Search(None, {}, lost)
+    chain, chain_differences = _chain(observation, wanted, certificate)
+    if chain is None:
+        return Search(None, {}, tuple(chain_differences))
+    found = files.get(KEY)
+    intact = found is not None and found.content is not None and not key_differences
+    key_pem = found.content if intact and found else private_keys.dump(key, wanted.key.format, wanted.key.passphrase)
+    explained = {KEY: key_differences, CERTIFICATE: certificate_differences, CHAIN: chain_differences}
+    return Search(Material(key, key_pem or b"", certificate, chain), explained)
+
+
+def open_key(content: bytes, wanted: Credential, where: str) -> _OpenedKey:
+    """Load a private key with the wanted passphrase or a previous one, and say what differs from the wanted form.
+
+    Raises FormatError (no key), PassphraseError (none opens it).
+    """
+    passphrase, differences = None, []
+    try:
+        loaded = private_keys.load(content, None)
+    except PassphraseError:
+        loaded, passphrase = _try_passphrases(content, wanted, where)
+    if passphrase != wanted.key.passphrase:
+        differences.append(Difference("key_passphrase_changed", where, "another one", "the one of the inventory"))
+    encryption = "none" if wanted.key.passphrase is None else "pbes2-aes256"
+    if loaded.format != wanted.key.format or (not differences and loaded.encryption != encryption):
+        was = "{0}, encryption {1}".format(loaded.format, loaded.encryption)
+        differences.append(
+            Difference("key_format_changed", where, was, "{0}, encryption {1}".format(wanted.key.format, encryption))
+        )
+    return _OpenedKey(loaded.key, differences)
+
+
+def _try_passphrases(content: bytes, wanted: Credential, where: str) -> Tuple[Any, str]:
+    candidates = [wanted.key.passphrase, *wanted.previous_passphrases]
+    for passphrase in [candidate for candidate in candidates if candidate]:
+        try:
+            return private_keys.load(content, passphrase), passphrase
+        except PassphraseError:
+            continue
+    raise PassphraseError(
+        "{0} of credential {1} is encrypted and neither passphrase nor previous_passphrase opens it; set "
+        "previous_passphrase to the one it was made with".format(where, wanted.name)
+    )
+
+
+def _key(files: Mapping[str, Found], wanted: Credential, certificate: Any) -> Tuple[Optional[Any], List[Difference]]:
+    fingerprint = certificates.public_fingerprint(certificate) if certificate is not None else None
+    found = files.get(KEY)
+    if found is None:
+        differences = [Difference("key_missing", KEY)]
+    else:
+        try:
+            opened = open_key(found.content or b"", wanted, KEY)
+        except FormatError:
+            differences = [Difference("key_unreadable", KEY, "not a private key")]
+        else:
+            public = private_keys.public_fingerprint(opened.key.public_key())
+            if fingerprint is None or public == fingerprint:
+                return opened.key, opened.differences
+            differences = [Difference("key_mismatch", KEY, public, fingerprint)]
+    if fingerprint is not None:
+        for key in _other_keys(files, wanted):
+            if private_keys.public_fingerprint(key.public_key()) == fingerprint:
+                return key, differences
+    return None, differences
+
+
+def _other_keys(files: Mapping[str, Found], wanted: Credential) -> Iterator[Any]:
+    client = files.get(CLIENT)
+    if client is not None and client.content:
+        try:
+            yield open_key(client.content, wanted, CLIENT).key
+        except (FormatError, PassphraseError):
+            # Only a second source: its own state is judged where it is compared.
+            pass
+    for store in wanted.keystores:
+        found = files.get(store.file)
+        if found is None or not found.content:
+            continue
+        try:
+            opened = open_keystore(found.content, store, wanted)
+            for entry in opened.store.entries:
+                key = getattr(entry, "private_key", None)
+                if key is not None:
+                    yield private_keys.from_pkcs8(key)
+        except Error:
+            # As above.
+            continue
+
+
+def _certificate(observation: Observation, wanted: Credential) -> Tuple[Optional[Any], List[Difference]]:
+    manifest, found = observation.manifest, observation.files.get(CERTIFICATE)
+    differences: List[Difference] = []
+    candidate = None
+    if found is None:
+        differences = [Difference("certificate_missing", CERTIFICATE)]
+    else:
+        pool = _load(found)
+        candidate = pool[0] if len(pool) == 1 else None
+        if candidate is None:
+            differences = [Difference("certificate_unreadable", CERTIFICATE, "not one certificate")]
+        elif manifest is not None and certificates.fingerprint(candidate) != manifest.fingerprint_sha256:
+            was = certificates.fingerprint(candidate)
+            differences = [Difference("file_changed", CERTIFICATE, was, manifest.fingerprint_sha256)]
+    if not differences:
+        return candidate, []
+    for other in _other_certificates(observation.files, wanted) if manifest is not None else ():
+        if manifest is not None and certificates.fingerprint(other) == manifest.fingerprint_sha256:
+            return other, differences
+    if candidate is not None:
+        # Somebody put another certificate there by hand. It stays if all else about it is as wanted.
+        return candidate, []
+    return None, differences
+
+
+def _chain(
+    observation: Observation, wanted: Credential, certificate: Any
+) -> Tuple[Optional[Tuple[Any, ...]], List[Difference]]:
+    found = observation.files.get(CHAIN)
+    if found is not None and found.content is not None:
+        pool = _load(found)
+        ordered = chains.order(certificate, pool)
+        if len(ordered) == len(pool) and (pool or not found.content.strip()):
+            return tuple(ordered), _order_difference(pool, ordered)
+    reason = "chain_incomplete" if found is None else "chain_changed"
+    differences = [Difference(reason, CHAIN)]
+    pool = list(_other_certificates(observation.files, wanted)) + (_load(found) if found is not None else [])
+    ordered = chains.order(certificate, pool)
+    recorded = observation.manifest.files.get(CHAIN) if observation.manifest is not None else None
+    if recorded is None:
+        return (tuple(ordered), differences) if ordered else (None, differences)
+    for length in range(len(ordered), -1, -1):
+        if recorded == chain_digest(ordered[:length]):
+            return tuple(ordered[:length]), differences
+    return None, differences
+
+
+def _order_difference(pool: Sequence[Any], ordered: Sequence[Any]) -> List[Difference]:
+    was, sorted_now = certificates.to_pem(pool), certificates.to_pem(ordered)
+    return [] if was == sorted_now else [Difference("chain_changed", CHAIN, "out of order", "issuing CA first")]
+
+
+def chain_digest(chain: Sequence[Any]) -> str:
+    """The digest that the manifest records for a chain.pem with these certificates."""
+    return digest(certificates.to_pem(chain))
+
+
+def _load(found: Found) -> List[Any]:
+    try:
+        return list(certificates.load_all(found.content or b"", found.entry.kind))
+    except FormatError:
+        return []
+
+
+def _other_certificates(files: Mapping[str, Found], wanted: Credential) -> Iterator[Any]:
+    for name in _BUNDLES:
+        if name in files:
+            yield from _load(files[name])
+    for store in wanted.keystores:
+        found = files.get(store.file)
+        if found is None or not found.content:
+            continue
+        try:
+            opened = open_keystore(found.content, store, wanted)
+            for entry in opened.store.entries:
+                for der in getattr(entry, "chain", ()):
+                    yield certificates.from_der(der)
+        except Error:
+            # Only a second source: the store's own state is judged where it is compared.
+            continue

@@ -1,0 +1,111 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The `next` directory: a key and a request that wait for their certificate."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, List, Optional, Tuple
+
+from .. import certificate as certificates
+from .. import chain as chains
+from .. import private_key as private_keys
+from .. import request as requests
+from ..difference import Difference
+from ..document import Answer, Credential
+from ..errors import FormatError, InputError
+from ..files import Attributes, Directory
+from .material import KEY, Material, open_key
+from .observe import NEXT, NEXT_MODE, Observation
+
+REQUEST = "request.pem"
+SINCE = "since.json"
+_PRIVATE = 0o600
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A request that still asks for what the inventory wants."""
+
+    key: Any = field(repr=False)
+    request_pem: bytes
+    public_fingerprint: str
+    since: Optional[str]
+
+
+def waiting(observation: Observation, wanted: Credential) -> Tuple[Optional[Waiting], List[Difference]]:
+    """The request under `next`, or why what stands there is of no use. Raises PassphraseError."""
+    if not observation.has_next:
+        return None, []
+    files = observation.next_files
+    key_found, request_found = files.get(KEY), files.get(REQUEST)
+    where = NEXT + "/" + REQUEST
+    if key_found is None or request_found is None:
+        return None, [Difference("generation_incomplete", NEXT, "half a request", "key and request")]
+    try:
+        key = open_key(key_found.content or b"", wanted, NEXT + "/" + KEY).key
+        request = requests.load(request_found.content or b"")
+    except FormatError:
+        return None, [Difference("generation_incomplete", NEXT, "unreadable", "key and request")]
+    fingerprint = private_keys.public_fingerprint(key.public_key())
+    if fingerprint != private_keys.public_fingerprint(request.public_key()):
+        return None, [Difference("key_mismatch", where, "not of the key beside it", fingerprint)]
+    kind = private_keys.kind_of(key)
+    if kind != wanted.key.kind:
+        return None, [Difference("request_changed", where, kind.describe(), wanted.key.kind.describe())]
+    changed = requests.differences(request, wanted.spec)
+    if changed:
+        return None, [Difference("request_changed", where, item.was, item.wanted) for item in changed]
+    since = files.get(SINCE)
+    return Waiting(key, request_found.content or b"", fingerprint, _since(since.content if since else None)), []
+
+
+def make(directory: Directory, wanted: Credential, key: Optional[Any], prefix: str, now: datetime) -> Waiting:
+    """Put a new request in place, whole or not at all; `key` is used where given, else a new one is generated."""
+    key = key if key is not None else private_keys.generate(wanted.key.kind)
+    request_pem = requests.build(key, wanted.spec)
+    since = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    owner = directory.attributes()
+    private = Attributes(owner.owner, owner.group, _PRIVATE)
+    staging = prefix + NEXT
+    with directory.make_directory(staging, NEXT_MODE) as below:
+        below.create(KEY, private_keys.dump(key, "pkcs8", wanted.key.passphrase), private)
+        below.create(REQUEST, request_pem, private)
+        below.create(SINCE, json.dumps({"since": since}).encode() + b"\n", private)
+        below.sync()
+    directory.rename(staging, NEXT)
+    return Waiting(key, request_pem, private_keys.public_fingerprint(key.public_key()), since)
+
+
+def answered(request: Waiting, answer: Answer, wanted: Credential, now: datetime) -> Material:
+    """The material that an answer completes. Raises InputError where it does not fit; nothing was changed then."""
+    where = "the certificate for credential {0}".format(wanted.name)
+    if answer.public_fingerprint != request.public_fingerprint:
+        raise InputError("{0} answers another request; run again".format(where))
+    try:
+        leaf, *rest = [certificates.from_der(der) for der in answer.certificates]
+    except (FormatError, ValueError):
+        raise InputError("{0} is unreadable".format(where)) from None
+    if certificates.public_fingerprint(leaf) != request.public_fingerprint:
+        raise InputError("{0} does not fit its key".format(where))
+    if not certificates.not_before(leaf) <= now < certificates.not_after(leaf):
+        raise InputError(
+            "{0} is not valid now, by this host's clock ({1})".format(where, now.strftime("%Y-%m-%d %H:%M UTC"))
+        )
+    if not certificates.allows_client_authentication(leaf):
+        raise InputError("{0} is not for TLS clients".format(where))
+    chain = chains.order(leaf, rest)
+    chains.verify(leaf, chain, now)
+    key_pem = private_keys.dump(request.key, wanted.key.format, wanted.key.passphrase)
+    return Material(request.key, key_pem, leaf, tuple(chain))
+
+
+def _since(content: Optional[bytes]) -> Optional[str]:
+    try:
+        since = json.loads(content or b"")["since"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return since if isinstance(since, str) else None

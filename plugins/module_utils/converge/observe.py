@@ -1,0 +1,163 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a credential's directory on the host holds now. Reads only; decides nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Dict, Mapping, Optional, Tuple
+
+from ..errors import DiskError, FormatError
+from ..files import Attributes, Directory, Entry, is_temporary
+from . import journal as journals
+from . import manifest as manifests
+
+GENERATIONS = "generations"
+CURRENT = "current"
+NEXT = "next"
+DIRECTORY_MODE = 0o755
+NEXT_MODE = 0o700
+
+MAXIMUM_FILE = 8 * 1024 * 1024
+"""Bytes: a truststore with every public authority has less than one MiB."""
+
+_NUMBER = re.compile(r"[0-9]{4,9}\Z")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A name in a directory; `content` is None where it is no regular file of a sane size."""
+
+    entry: Entry
+    content: Optional[bytes] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A credential's directory as it is. `number` is the generation in use; all are empty where nothing exists."""
+
+    exists: bool = False
+    number: Optional[int] = None
+    linked: bool = False
+    files: Mapping[str, Found] = field(default_factory=dict)
+    manifest: Optional[manifests.Manifest] = None
+    manifest_file: Optional[Found] = None
+    journal: journals.Journal = field(default_factory=journals.Journal)
+    generations: Tuple[int, ...] = ()
+    leftovers: Tuple[Tuple[str, str], ...] = ()
+    directories: Mapping[str, Attributes] = field(default_factory=dict)
+    next_files: Mapping[str, Found] = field(default_factory=dict)
+    has_next: bool = False
+
+
+def directory_name(number: int) -> str:
+    """The directory of a generation, below `generations`."""
+    return "{0:04d}".format(number)
+
+
+def current_target(number: int) -> str:
+    """What `current` points to when a generation is in use."""
+    return GENERATIONS + "/" + directory_name(number)
+
+
+def observe(root: Optional[Directory], name: str) -> Observation:
+    """Look at one credential below the root (None: the root does not exist yet)."""
+    entry = root.entry(name) if root is not None else None
+    if root is None or entry is None:
+        return Observation()
+    if entry.kind != "directory":
+        raise DiskError("{0}/{1} is not a directory; move it out of the way".format(root.path, name))
+    with root.subdirectory(name) as directory:
+        return _observe(directory)
+
+
+def _observe(directory: Directory) -> Observation:
+    leftovers = [("", name) for name in directory.names() if is_temporary(name)]
+    directories = {"": directory.attributes()}
+    generations = _generations(directory, leftovers, directories)
+    number, linked = _in_use(directory, generations)
+    leftovers += [
+        (GENERATIONS, directory_name(other)) for other in generations if number is not None and other > number
+    ]
+    files: Dict[str, Found] = {}
+    if number is not None:
+        with directory.subdirectory(GENERATIONS) as below, below.subdirectory(directory_name(number)) as generation:
+            directories[current_target(number)] = generation.attributes()
+            files = _read_all(generation)
+        leftovers += [(current_target(number), name) for name in files if is_temporary(name)]
+    manifest = files.pop(manifests.NAME, None)
+    has_next = _is_directory(directory, NEXT)
+    next_files: Dict[str, Found] = {}
+    if has_next:
+        with directory.subdirectory(NEXT) as below:
+            directories[NEXT] = below.attributes()
+            next_files = _read_all(below)
+    journal = _read(directory, journals.NAME)
+    return Observation(
+        exists=True,
+        number=number,
+        linked=linked,
+        files={name: found for name, found in files.items() if not is_temporary(name)},
+        manifest=manifests.decode(manifest.content) if manifest and manifest.content else None,
+        manifest_file=manifest,
+        journal=journals.decode(journal.content) if journal and journal.content else journals.Journal(),
+        generations=tuple(generations),
+        leftovers=tuple(leftovers),
+        directories=directories,
+        next_files=next_files,
+        has_next=has_next,
+    )
+
+
+def _generations(
+    directory: Directory, leftovers: list[tuple[str, str]], directories: dict[str, Attributes]
+) -> list[int]:
+    if not _is_directory(directory, GENERATIONS):
+        return []
+    with directory.subdirectory(GENERATIONS) as below:
+        directories[GENERATIONS] = below.attributes()
+        names = below.names()
+    leftovers += [(GENERATIONS, name) for name in names if is_temporary(name)]
+    return sorted(int(name) for name in names if _NUMBER.match(name))
+
+
+def _in_use(directory: Directory, generations: list[int]) -> tuple[Optional[int], bool]:
+    """The generation in use and whether `current` really points to it.
+
+    Without a proper link it is the newest one: a generation gets its number only when it is complete, and the
+    link is the last thing that a first run makes.
+    """
+    entry = directory.entry(CURRENT)
+    if entry is not None and entry.target is not None:
+        for number in generations:
+            if entry.target == current_target(number):
+                return number, True
+    return (generations[-1], False) if generations else (None, False)
+
+
+def _is_directory(directory: Directory, name: str) -> bool:
+    entry = directory.entry(name)
+    return entry is not None and entry.kind == "directory"
+
+
+def _read_all(directory: Directory) -> Dict[str, Found]:
+    found = {}
+    for name in directory.names():
+        file = _read(directory, name)
+        if file is not None:
+            found[name] = file
+    return found
+
+
+def _read(directory: Directory, name: str) -> Optional[Found]:
+    entry = directory.entry(name)
+    if entry is None:
+        return None
+    if entry.kind != "file":
+        return Found(entry, None)
+    try:
+        return Found(entry, directory.read(name, MAXIMUM_FILE))
+    except FormatError:
+        return Found(entry, None)

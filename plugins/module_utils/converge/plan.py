@@ -1,0 +1,396 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decide what one credential needs: compare what is on disk with what is wanted. Changes nothing.
+
+The plan serves check mode and the real run alike, so that what is predicted is what is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from .. import certificate as certificates
+from ..difference import Difference
+from ..document import Credential
+from ..files import Attributes, ContextOf
+from . import contents, links, mounts, next_request
+from . import manifest as manifests
+from .material import KEY, Material, Search, find
+from .need import needs
+from .observe import DIRECTORY_MODE, NEXT, NEXT_MODE, Found, Observation, directory_name
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A new generation: its number and its files in order, the manifest last."""
+
+    number: int
+    files: Tuple[Tuple[str, bytes, Attributes], ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a run would do for one credential, and why.
+
+    `mend` are files of the generation in use to be written in place (a changed manifest first), `attributes` those
+    that only need owner, group or mode. `request` asks for a new key and CSR, `request_key` is the key to keep.
+    """
+
+    wanted: Credential
+    observation: Observation
+    differences: Tuple[Difference, ...]
+    material: Optional[Material] = None
+    directories: Tuple[str, ...] = ()
+    leftovers: Tuple[Tuple[str, str], ...] = ()
+    relink: bool = False
+    mend: Tuple[Tuple[str, bytes, Attributes], ...] = field(default=(), repr=False)
+    attributes: Tuple[Tuple[str, Attributes], ...] = ()
+    staged: Optional[Staged] = None
+    links: links.LinkPlan = field(default_factory=links.LinkPlan)
+    links_wait: bool = False
+    needs_certificate: bool = False
+    waiting: Optional[next_request.Waiting] = None
+    make_request: bool = False
+    request_key: Optional[Any] = field(default=None, repr=False)
+    drop_next: bool = False
+    prune: Tuple[int, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether carrying out the plan changes anything on the host."""
+        links_change = not self.links.empty and not self.links_wait
+        steps = (self.directories, self.leftovers, self.mend, self.attributes, self.prune)
+        flags = (self.relink, self.make_request, self.drop_next, links_change)
+        return any(steps) or any(flags) or self.staged is not None
+
+    @property
+    def number(self) -> Optional[int]:
+        """The generation in use once the plan is carried out."""
+        return self.staged.number if self.staged is not None else self.observation.number
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every credential's plan needs to know of the host and the run."""
+
+    root: str
+    authorities: Mapping[str, Sequence[bytes]]
+    now: datetime
+    user: int
+    context_of: ContextOf
+
+    def directory(self, wanted: Credential) -> str:
+        return "{0}/{1}".format(self.root.rstrip("/"), wanted.name)
+
+
+def plan(wanted: Credential, observation: Observation, around: Surroundings) -> Plan:
+    """Plan one credential. Raises Error for what the user must mend first; nothing was changed then."""
+    contents.check_access(wanted)
+    contents.check_authorities(wanted, around.authorities)
+    search = find(observation, wanted)
+    need = _need(wanted, observation, search, around)
+    waiting, waiting_differences = next_request.waiting(observation, wanted) if need else (None, [])
+    if need and wanted.answer is not None and waiting is not None:
+        material = next_request.answered(waiting, wanted.answer, wanted, around.now)
+        return _deploy(wanted, observation, around, material, need)
+    files = _compare_files(wanted, observation, search, around) if search.material is not None else _FileChanges()
+    planned_links = _links(wanted, observation, around, files, search.material is None)
+    directories, directory_differences = _directories(observation, around, bool(need))
+    leftovers = [
+        Difference("generation_incomplete", "/".join(item), "left over", "absent") for item in _left(observation)
+    ]
+    prune = _prune(wanted, observation, around, files.staged)
+    pending = [Difference("request_pending", NEXT, "since " + (waiting.since or "?"), "certificate")] if waiting else []
+    return Plan(
+        wanted,
+        observation,
+        (
+            *need,
+            *_missing_key(need, search, waiting),
+            *pending,
+            *waiting_differences,
+            *leftovers,
+            *directory_differences,
+            *files.differences,
+            *planned_links.differences,
+            *_surplus(prune),
+            *_stale_next(observation, need),
+        ),
+        material=search.material,
+        directories=tuple(directories),
+        leftovers=_left(observation),
+        relink=observation.number is not None and not observation.linked and files.staged is None,
+        mend=tuple(files.mend),
+        attributes=tuple(files.attributes),
+        staged=files.staged,
+        links=planned_links,
+        links_wait=search.material is None,
+        needs_certificate=bool(need),
+        waiting=waiting,
+        make_request=bool(need) and waiting is None,
+        request_key=_kept_key(wanted, search, need),
+        drop_next=observation.has_next and not need,
+        prune=prune,
+    )
+
+
+@dataclass
+class _FileChanges:
+    """What comparing the files of the generation in use came to."""
+
+    differences: List[Difference] = field(default_factory=list)
+    mend: List[Tuple[str, bytes, Attributes]] = field(default_factory=list)
+    attributes: List[Tuple[str, Attributes]] = field(default_factory=list)
+    staged: Optional[Staged] = None
+    contents: Dict[str, bytes] = field(default_factory=dict)
+
+
+def _need(wanted: Credential, observation: Observation, search: Search, around: Surroundings) -> List[Difference]:
+    if search.material is None:
+        return list(search.lost)
+    return needs(wanted, search.material, observation.manifest, around.now)
+
+
+def _missing_key(
+    need: Sequence[Difference], search: Search, waiting: Optional[next_request.Waiting]
+) -> List[Difference]:
+    """On a host without a generation the key is missing too, until there is one that waits."""
+    fresh = search.material is None and [item.reason for item in need] == ["certificate_missing"]
+    return [Difference("key_missing", KEY)] if fresh and waiting is None else []
+
+
+def _kept_key(wanted: Credential, search: Search, need: Sequence[Difference]) -> Optional[Any]:
+    """The key in use, where a renewal shall keep it and it still is what is wanted."""
+    if search.material is None or wanted.key.rotate or any(item.reason == "key_type_changed" for item in need):
+        return None
+    return search.material.key
+
+
+def _deploy(
+    wanted: Credential,
+    observation: Observation,
+    around: Surroundings,
+    material: Material,
+    need: Sequence[Difference],
+) -> Plan:
+    """The plan for a request whose certificate has come: a whole new generation."""
+    files = contents.wanted_files(wanted, material, around.authorities, observation.manifest)
+    staged = _stage(wanted, observation, material, files, {})
+    bytes_of = {name: content for name, content, _attributes in staged.files}
+    planned_links = links.plan(wanted, around.directory(wanted), observation.journal, bytes_of, around.context_of)
+    return Plan(
+        wanted,
+        observation,
+        # What links will come to was reported with the request: here only their targets' content is new.
+        tuple(need),
+        material=material,
+        leftovers=_left(observation),
+        staged=staged,
+        links=planned_links,
+        drop_next=True,
+        prune=_prune(wanted, observation, around, staged),
+    )
+
+
+def _compare_files(wanted: Credential, observation: Observation, search: Search, around: Surroundings) -> _FileChanges:
+    """Tell files to be mended in place from an inventory that changed and so asks for a new generation.
+
+    A file counts as tampered with when its bytes are not those that the manifest recorded.
+    """
+    changes = _FileChanges()
+    if search.material is None:
+        return changes
+    files = contents.wanted_files(wanted, search.material, around.authorities, observation.manifest)
+    restage = False
+    for file in files:
+        found = observation.files.get(file.name)
+        differences = _content_differences(file, found, search)
+        changes.differences += differences
+        recorded = observation.manifest.files.get(file.name) if observation.manifest else None
+        if differences and _inventory_changed(found, recorded, observation.manifest is not None):
+            restage = True
+        content = found.content if found is not None and not differences else None
+        if content is None:
+            content = file.encode(found.content if found is not None else None)
+            changes.mend.append((file.name, content, file.attributes))
+        elif found is not None:
+            changed = _attribute_differences(file.name, found.entry.attributes, file.attributes)
+            changes.differences += changed
+            changes.attributes += [(file.name, file.attributes)] if changed else []
+        changes.contents[file.name] = content
+    obsolete = _obsolete(observation, files)
+    changes.differences += obsolete + _unexpected(observation, files)
+    if restage or obsolete:
+        changes.staged = _stage(wanted, observation, search.material, files, changes.contents)
+        changes.mend, changes.attributes = [], []
+    else:
+        _mend_manifest(wanted, observation, search.material, files, changes, around)
+    return changes
+
+
+def _content_differences(file: contents.WantedFile, found: Optional[Found], search: Search) -> List[Difference]:
+    if found is None:
+        return [Difference(file.missing, file.name)]
+    if found.content is None:
+        return [Difference(file.missing, file.name, "a " + found.entry.kind, "a file")]
+    return list(search.explained.get(file.name, ())) or file.compare(found.content)
+
+
+def _inventory_changed(found: Optional[Found], recorded: Optional[str], has_manifest: bool) -> bool:
+    if not has_manifest:
+        return found is not None and found.content is not None
+    if found is None or found.content is None:
+        return recorded is None
+    return recorded is None or recorded == manifests.digest(found.content)
+
+
+def _attribute_differences(name: str, found: Attributes, wanted: Attributes) -> List[Difference]:
+    differences = []
+    if found.owner != wanted.owner:
+        differences.append(Difference("owner_changed", name, str(found.owner), str(wanted.owner)))
+    if found.group != wanted.group:
+        differences.append(Difference("group_changed", name, str(found.group), str(wanted.group)))
+    if found.mode != wanted.mode:
+        differences.append(
+            Difference("mode_changed", name, "{0:04o}".format(found.mode), "{0:04o}".format(wanted.mode))
+        )
+    return differences
+
+
+def _obsolete(observation: Observation, files: Sequence[contents.WantedFile]) -> List[Difference]:
+    names = {file.name for file in files}
+    recorded = observation.manifest.files if observation.manifest is not None else {}
+    return [
+        Difference("file_no_longer_wanted", name, "present", "absent")
+        for name in sorted(observation.files)
+        if name in recorded and name not in names
+    ]
+
+
+def _unexpected(observation: Observation, files: Sequence[contents.WantedFile]) -> List[Difference]:
+    """Files that somebody put beside ours: reported, never touched."""
+    names = {file.name for file in files}
+    recorded = observation.manifest.files if observation.manifest is not None else {}
+    return [
+        Difference("unexpected_file", name, "present", "")
+        for name in sorted(observation.files)
+        if name not in recorded and name not in names
+    ]
+
+
+def _manifest(
+    wanted: Credential, material: Material, files: Sequence[contents.WantedFile], digests: Mapping[str, str]
+) -> bytes:
+    return manifests.encode(
+        manifests.Manifest(
+            provider=wanted.provider,
+            issuer=wanted.issuer,
+            spec=wanted.spec,
+            fingerprint_sha256=certificates.fingerprint(material.certificate),
+            files=digests,
+            aliases={file.name: file.aliases for file in files if file.aliases},
+        )
+    )
+
+
+def _stage(
+    wanted: Credential,
+    observation: Observation,
+    material: Material,
+    files: Sequence[contents.WantedFile],
+    known: Mapping[str, bytes],
+) -> Staged:
+    number = (observation.number or 0) + 1
+    written = []
+    for file in files:
+        found = observation.files.get(file.name)
+        content = known.get(file.name)
+        if content is None:
+            content = file.encode(found.content if found is not None else None)
+        written.append((file.name, content, file.attributes))
+    digests = {name: manifests.digest(content) for name, content, _attributes in written}
+    manifest = _manifest(wanted, material, files, digests)
+    written.append((manifests.NAME, manifest, contents.private_attributes()))
+    return Staged(number, tuple(written))
+
+
+def _mend_manifest(
+    wanted: Credential,
+    observation: Observation,
+    material: Material,
+    files: Sequence[contents.WantedFile],
+    changes: _FileChanges,
+    around: Surroundings,
+) -> None:
+    """Record what is about to be written before it is: cut off in between, the file still counts as tampered with.
+
+    A manifest that is whole stays as it is when no file is written, even where a store's owner added an entry.
+    """
+    found = observation.manifest_file
+    private = contents.private_attributes()
+    if observation.manifest is not None and found is not None and found.entry.attributes != private:
+        changes.differences += _attribute_differences(manifests.NAME, found.entry.attributes, private)
+        changes.attributes.append((manifests.NAME, private))
+    if observation.manifest is not None and not changes.mend:
+        return
+    digests = {name: manifests.digest(content) for name, content in changes.contents.items()}
+    if observation.manifest is None:
+        changes.differences.append(Difference("generation_incomplete", manifests.NAME, "unreadable", "manifest"))
+    content = _manifest(wanted, material, files, digests)
+    if found is None or content != found.content:
+        changes.mend.insert(0, (manifests.NAME, content, private))
+
+
+def _links(
+    wanted: Credential, observation: Observation, around: Surroundings, files: _FileChanges, fresh: bool
+) -> links.LinkPlan:
+    bytes_of = {} if fresh else files.contents
+    return links.plan(wanted, around.directory(wanted), observation.journal, bytes_of, around.context_of)
+
+
+def _directories(
+    observation: Observation, around: Surroundings, keeps_next: bool
+) -> Tuple[List[str], List[Difference]]:
+    """Directories whose owner or mode would let somebody else in."""
+    names, differences = [], []
+    for name, found in observation.directories.items():
+        if name == NEXT and not keeps_next:
+            continue
+        mode = NEXT_MODE if name == NEXT else DIRECTORY_MODE
+        # The group is left alone: a set-group-id parent decides it, and these modes give a group no writing.
+        changed = _attribute_differences(name or ".", found, Attributes(around.user, found.group, mode))
+        names += [name] if changed else []
+        differences += changed
+    return names, differences
+
+
+def _left(observation: Observation) -> Tuple[Tuple[str, str], ...]:
+    return observation.leftovers
+
+
+def _prune(
+    wanted: Credential, observation: Observation, around: Surroundings, staged: Optional[Staged]
+) -> Tuple[int, ...]:
+    """Generations beyond those to keep, but for any that something still mounts."""
+    in_use = staged.number if staged is not None else observation.number
+    if in_use is None:
+        return ()
+    older = [number for number in observation.generations if number < in_use]
+    surplus = older[: max(0, len(older) + 1 - max(1, wanted.keep_generations))]
+    if not surplus:
+        return ()
+    held = mounts.mounted_names(around.directory(wanted))
+    return tuple(number for number in surplus if directory_name(number) not in held)
+
+
+def _surplus(prune: Sequence[int]) -> List[Difference]:
+    return [Difference("generation_surplus", directory_name(number), "present", "absent") for number in prune]
+
+
+def _stale_next(observation: Observation, need: Sequence[Difference]) -> List[Difference]:
+    if not observation.has_next or need:
+        return []
+    return [Difference("generation_incomplete", NEXT, "left over", "absent")]

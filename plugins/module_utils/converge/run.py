@@ -1,0 +1,152 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Converge one host: the only function that the controller calls there, once or twice in a run."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from .. import certificate as certificates
+from ..difference import Difference
+from ..document import Credential, Document
+from ..errors import DiskError, Error, InputError
+from ..files import ContextOf, Directory, open_directory
+from ..reply import CredentialReply, PendingRequest, Reply
+from . import links
+from .apply import Application
+from .next_request import Waiting
+from .observe import CURRENT, Observation, observe
+from .plan import Plan, Surroundings, plan
+from .system_trust import SYSTEM, system_certificates
+
+
+def converge(document: Document, check: bool, context_of: ContextOf) -> Reply:
+    """Make true what the document says, or with `check` tell what that would do.
+
+    One credential's failure is its own: the others go on. Raises Error where nothing at all can be done.
+    """
+    with ExitStack() as stack:
+        root = _root(document, stack, create=False, context_of=context_of)
+        if root is None and not check and _wants_directory(document):
+            root = _root(document, stack, create=True, context_of=context_of)
+        if root is not None and not check:
+            stack.enter_context(root.locked(document.lock_timeout))
+        around = _surroundings(document, context_of)
+        replies = [_one(root, credential, around, check) for credential in document.credentials]
+        orphaned = _orphaned(root, document.names)
+    return Reply(any(reply.changed for reply in replies), tuple(orphaned), tuple(replies))
+
+
+def _root(document: Document, stack: ExitStack, create: bool, context_of: ContextOf) -> Optional[Directory]:
+    if not create and not os.path.lexists(document.root):
+        return None
+    root = stack.enter_context(open_directory(document.root, create=create, context_of=context_of))
+    found = root.attributes()
+    if found.mode & 0o022 or found.owner not in (0, os.geteuid()):
+        raise InputError(
+            "root {0} belongs to or can be written by somebody else; give it to this run's user with mode 0755, or "
+            "choose another directory".format(document.root)
+        )
+    return root
+
+
+def _wants_directory(document: Document) -> bool:
+    return any(credential.state == "present" for credential in document.credentials)
+
+
+def _surroundings(document: Document, context_of: ContextOf) -> Surroundings:
+    authorities: Dict[str, Sequence[bytes]] = dict(document.authorities)
+    if any(SYSTEM in _asked(credential) for credential in document.credentials):
+        authorities[SYSTEM] = system_certificates()
+    now = datetime.now(timezone.utc)
+    return Surroundings(document.root, authorities, now, os.geteuid(), context_of)
+
+
+def _asked(credential: Credential) -> List[str]:
+    names = list(credential.authorities)
+    names += [trusted.authority for keystore in credential.keystores for trusted in keystore.trusted]
+    return names + [name for truststore in credential.truststores for name in truststore.authorities]
+
+
+def _one(root: Optional[Directory], wanted: Credential, around: Surroundings, check: bool) -> CredentialReply:
+    try:
+        if wanted.state == "absent":
+            return _absent(root, wanted, around, check)
+        planned = plan(wanted, observe(root, wanted.name), around)
+    except Error as error:
+        return _failed(wanted, around, str(error))
+    if wanted.state == "held" or check:
+        return _reply(planned, around, planned.changes and wanted.state != "held", planned.waiting)
+    if root is None:
+        raise DiskError("the root directory {0} does not exist".format(around.root))
+    application = Application(root, planned, around.directory(wanted), around.context_of)
+    try:
+        application.run(around.now)
+    except Error as error:
+        return _failed(wanted, around, str(error), changed=bool(application.done))
+    return _reply(planned, around, bool(application.done), application.waiting)
+
+
+def _reply(planned: Plan, around: Surroundings, changed: bool, waiting: Optional[Waiting]) -> CredentialReply:
+    wanted = planned.wanted
+    needed = planned.needs_certificate
+    request = None
+    if needed and waiting is not None:
+        request = PendingRequest(waiting.request_pem.decode("ascii"), waiting.since)
+    elif needed:
+        request = PendingRequest(None, None)
+    certificate = planned.material.certificate if planned.material is not None else None
+    state = "held" if wanted.state == "held" else "request" if needed else "active"
+    return CredentialReply(
+        name=wanted.name,
+        state=state,
+        changed=changed,
+        differences=planned.differences,
+        generation=planned.number,
+        certificate=certificates.to_pem([certificate]).decode("ascii") if certificate is not None else None,
+        request=request if state == "request" else None,
+        error=None,
+        directory=around.directory(wanted),
+    )
+
+
+def _failed(wanted: Credential, around: Surroundings, message: str, changed: bool = False) -> CredentialReply:
+    return CredentialReply(wanted.name, "failed", changed, (), None, None, None, message, around.directory(wanted))
+
+
+def _absent(root: Optional[Directory], wanted: Credential, around: Surroundings, check: bool) -> CredentialReply:
+    """Remove a credential: links elsewhere first, so that none is left dangling by a run that is cut off."""
+    directory = around.directory(wanted)
+    observation = observe(root, wanted.name)
+    differences: Tuple[Difference, ...] = ()
+    if root is not None and observation.exists:
+        paths = links.removals(directory, observation.journal, around.context_of)
+        gone = [Difference("link_changed", path, observation.journal.links[path], "absent") for path in paths]
+        differences = (Difference("state_absent", directory, "present", "absent"), *gone)
+        if not check:
+            for path in paths:
+                links.remove(path, around.context_of)
+            with root.subdirectory(wanted.name) as below:
+                # Without `current` no client starts to read what is about to go.
+                below.remove(CURRENT)
+            root.remove_tree(wanted.name)
+    return CredentialReply(wanted.name, "absent", bool(differences), differences, None, None, None, None, directory)
+
+
+def _orphaned(root: Optional[Directory], names: Sequence[str]) -> List[str]:
+    """Credentials on the disk that the inventory does not list."""
+    if root is None:
+        return []
+    return [name for name in root.names() if name not in names and _is_credential(root, name)]
+
+
+def _is_credential(root: Directory, name: str) -> bool:
+    entry = root.entry(name)
+    if entry is None or entry.kind != "directory":
+        return False
+    observation: Observation = observe(root, name)
+    return observation.number is not None or observation.has_next

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keystores and truststores of a generation: open what is there, say what differs, build what is wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+
+from .. import certificate as certificates
+from .. import private_key as private_keys
+from ..difference import Difference
+from ..document import Credential, Keystore, Truststore
+from ..errors import FormatError, PassphraseError
+from ..keystore_format import codec
+from ..store import KeyEntry, Store, TrustedEntry, differences
+
+_JKS = "jks"
+_ALIAS_FINGERPRINT = 8
+
+
+@dataclass(frozen=True)
+class OpenedStore:
+    """A decoded store; `wanted_passphrase` tells whether the passphrases of today opened it, not previous ones."""
+
+    store: Store
+    wanted_passphrase: bool
+
+
+def open_keystore(content: bytes, wanted: Union[Keystore, Truststore], credential: Credential) -> OpenedStore:
+    """Open a store with its passphrases or previous ones. Raises FormatError, PassphraseError where none opens it."""
+    formats = codec(wanted.format)
+    key_passphrase = wanted.key_passphrase if isinstance(wanted, Keystore) else None
+    passphrase = wanted.passphrase or ""
+    try:
+        return OpenedStore(formats.decode(content, passphrase, key_passphrase), True)
+    except PassphraseError:
+        previous = credential.previous_passphrases
+    for store_passphrase in (passphrase, *previous):
+        for other in (key_passphrase, None, passphrase, *previous):
+            try:
+                return OpenedStore(formats.decode(content, store_passphrase, other), False)
+            except PassphraseError:
+                continue
+    raise PassphraseError(
+        "{0} of credential {1}: neither its passphrase nor previous_passphrase opens it; set previous_passphrase to "
+        "the one it was made with, or move the file away to have it made anew".format(wanted.file, credential.name)
+    )
+
+
+@dataclass(frozen=True)
+class StoreContent:
+    """One store as it shall be, ready to be compared with bytes and to be turned into bytes."""
+
+    wanted: Union[Keystore, Truststore]
+    credential: Credential
+    entries: Tuple[Union[KeyEntry, TrustedEntry], ...]
+    own_aliases: Tuple[str, ...]
+    exclusive: bool
+    truststore: bool
+
+    @property
+    def aliases(self) -> Tuple[str, ...]:
+        """The aliases that belong to the credential, as they are stored."""
+        return tuple(entry.alias for entry in self.entries)
+
+    def compare(self, content: bytes) -> List[Difference]:
+        """How a store's bytes differ from what is wanted. Raises PassphraseError where nothing opens it."""
+        try:
+            opened = open_keystore(content, self.wanted, self.credential)
+        except FormatError as error:
+            return [Difference("store_unreadable", self.wanted.file, str(error))]
+        found = [] if opened.wanted_passphrase else [self._passphrase_difference()]
+        found += differences(self.wanted.file, opened.store, self._desired(opened.store), True)
+        if not self.truststore:
+            return found
+        content_reasons = ("store_content_changed", "store_alias_changed")
+        return [
+            Difference("truststore_content_changed", item.where, item.was, item.wanted)
+            if item.reason in content_reasons
+            else item
+            for item in found
+        ]
+
+    def encode(self, content: Optional[bytes]) -> bytes:
+        """The store's bytes; entries of others in what was there survive unless the store is exclusive."""
+        current = None
+        if content is not None:
+            try:
+                current = open_keystore(content, self.wanted, self.credential).store
+            except FormatError:
+                # Garbage holds nothing that could survive.
+                current = None
+        key_passphrase = self.wanted.key_passphrase if isinstance(self.wanted, Keystore) else None
+        return codec(self.wanted.format).encode(self._desired(current), self.wanted.passphrase or "", key_passphrase)
+
+    def _desired(self, current: Optional[Store]) -> Store:
+        encryption = _JKS if self.wanted.format == _JKS else self.wanted.encryption
+        survivors: List[Union[KeyEntry, TrustedEntry]] = []
+        if current is not None and not self.exclusive:
+            ours = {alias.lower() for alias in (*self.aliases, *self.own_aliases)}
+            keys = [entry.private_key for entry in self.entries if isinstance(entry, KeyEntry)]
+            survivors = [
+                entry
+                for entry in current.entries
+                if entry.alias.lower() not in ours and not (isinstance(entry, KeyEntry) and entry.private_key in keys)
+            ]
+        return Store((*self.entries, *survivors), encryption)
+
+    def _passphrase_difference(self) -> Difference:
+        return Difference("store_passphrase_changed", self.wanted.file, "another one", "the one of the inventory")
+
+
+def keystore(
+    wanted: Keystore,
+    credential: Credential,
+    material: Any,
+    authorities: Mapping[str, Sequence[bytes]],
+    own_aliases: Iterable[str],
+) -> StoreContent:
+    """The content of a keystore: the key with its chain, and the authorities to trust beside it."""
+    chain = (material.certificate, *material.chain)
+    ders = tuple(certificates.to_der(item) for item in chain)
+    entries: List[Union[KeyEntry, TrustedEntry]] = [
+        KeyEntry(
+            _stored(wanted.friendly_name, wanted.format),
+            private_keys.to_pkcs8(material.key),
+            ders,
+            _milliseconds(material.certificate),
+        )
+    ]
+    for trusted in wanted.trusted:
+        bundle = authorities[trusted.authority]
+        for number, der in enumerate(bundle, 1):
+            alias = trusted.friendly_name if len(bundle) == 1 else "{0}-{1}".format(trusted.friendly_name, number)
+            entries.append(TrustedEntry(_stored(alias, wanted.format), der, _milliseconds(certificates.from_der(der))))
+    return StoreContent(wanted, credential, tuple(entries), tuple(own_aliases), wanted.exclusive, False)
+
+
+def truststore(
+    wanted: Truststore, credential: Credential, material: Any, authorities: Mapping[str, Sequence[bytes]]
+) -> StoreContent:
+    """The content of a JKS or PKCS#12 truststore: one alias per certificate, `<authority>-<fingerprint8>`."""
+    bundles: List[Tuple[str, Sequence[bytes]]] = [(name, authorities[name]) for name in wanted.authorities]
+    if wanted.own_chain:
+        own = [certificates.to_der(item) for item in (material.certificate, *material.chain)]
+        bundles.append((credential.name, own))
+    entries: Dict[str, TrustedEntry] = {}
+    for name, bundle in bundles:
+        for der in bundle:
+            item = certificates.from_der(der)
+            alias = "{0}-{1}".format(name, certificates.fingerprint(item)[:_ALIAS_FINGERPRINT])
+            alias = _stored(alias, wanted.format)
+            entries[alias] = TrustedEntry(alias, der, _milliseconds(item))
+    return StoreContent(wanted, credential, tuple(entries.values()), (), True, True)
+
+
+def _stored(alias: str, format: str) -> str:
+    """An alias as the format holds it: Java finds no JKS alias with upper-case letters."""
+    return alias.lower() if format == _JKS else alias
+
+
+def _milliseconds(certificate: Any) -> int:
+    """A time stamp that is the same on every run: JKS entries carry one, and a rerun must change nothing."""
+    return int(certificates.not_before(certificate).timestamp()) * 1000
