@@ -1,0 +1,310 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes an own CA what its description says, once, and keeps it so.
+
+Every file appears whole, by one rename, and the order is fixed: keys, root, chain, ledger, revocation list.
+Until the ledger exists the CA has issued nothing, and a run that finds some of the others completes it with the
+keys that are there. From then on nothing is ever made anew: what is missing or different is an error that says
+so, because a new key under an old name would leave every client with a certificate that nobody trusts.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Iterator, List, Optional, Tuple
+
+from .. import certificate, private_key
+from ..certificate import load_all, to_pem
+from ..difference import Difference
+from ..duration import describe
+from ..errors import InputError, IssuerError, PassphraseError
+from ..files import open_directory
+from ..imports import x509
+from ..name import render
+from . import build, crl
+from .build import BACKDATE, AuthoritySpec
+from .issue import Authority, check_usable, publish
+from .layout import CHAIN, CRL, DIRECTORY_MODE, KEY, LEDGER, LOCK_TIMEOUT, MODES, ROOT, ROOT_KEY, Place
+from .ledger import Ledger
+
+_ENCRYPTION = "pbes2-aes256"
+_ROLL_OVER = (
+    "An existing CA is never replaced or changed. Either state what it has, or roll over: create a new CA in another "
+    "directory (as another issuer), have it trusted beside this one, move the credentials to it, then retire this one"
+)
+
+
+@dataclass(frozen=True)
+class OwnCaSpec:
+    """What an own CA should be. Without an intermediate the root itself issues to clients."""
+
+    root: AuthoritySpec
+    intermediate: Optional[AuthoritySpec]
+    crl_validity: timedelta
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was different (and is not any more, unless in check mode), and the CA's certificates, root last."""
+
+    differences: Tuple[Difference, ...]
+    certificates: Tuple[x509.Certificate, ...]
+
+
+def converge(
+    directory: str,
+    spec: OwnCaSpec,
+    passphrase: str,
+    previous_passphrase: Optional[str],
+    at: datetime,
+    write: bool,
+) -> Outcome:
+    """Create, complete or maintain the own CA in `directory`; without `write`, only tell what would be done.
+
+    Raises InputError where an existing CA is not the one described or the description cannot be met,
+    PassphraseError where no passphrase opens a key, IssuerError where the CA expired or lost files,
+    DiskError and LockedError.
+    """
+    _check_input(spec, passphrase)
+    with _opened(directory, write) as place:
+        return _Work(place, spec, passphrase, previous_passphrase, at, write).run()
+
+
+def _check_input(spec: OwnCaSpec, passphrase: str) -> None:
+    if not passphrase:
+        raise InputError("passphrase: must not be empty: it protects the CA's key")
+    if not spec.root.subject:
+        raise InputError("subject: must name the CA, for example {CN: Corp Client CA, O: Acme Inc}")
+    if spec.intermediate is not None:
+        if not spec.intermediate.subject:
+            raise InputError("intermediate.subject: must name the CA, for example {CN: Corp Client Issuing CA}")
+        if spec.intermediate.subject == spec.root.subject:
+            raise InputError("intermediate.subject: must differ from the root's subject")
+
+
+@contextmanager
+def _opened(path: str, write: bool) -> Iterator[Place]:
+    """The directory, locked; where check mode finds none, a place with nothing in it."""
+    path = os.path.realpath(path)
+    if not write and not os.path.lexists(path):
+        yield Place(path, None, write)
+        return
+    created = not os.path.lexists(path)
+    with open_directory(path, create=write) as directory, directory.locked(LOCK_TIMEOUT):
+        if created:
+            directory.set_own_mode(DIRECTORY_MODE)
+        place = Place(path, directory, write)
+        place.remove_unfinished()
+        yield place
+
+
+class _Work:
+    """One run over one directory."""
+
+    def __init__(
+        self,
+        place: Place,
+        spec: OwnCaSpec,
+        passphrase: str,
+        previous_passphrase: Optional[str],
+        at: datetime,
+        write: bool,
+    ) -> None:
+        self._place = place
+        self._spec = spec
+        self._passphrase = passphrase
+        self._previous = previous_passphrase
+        self._at = at
+        self._write = write
+        self._differences: List[Difference] = []
+        # Written in this order, and only after everything was checked.
+        self._pending: List[Tuple[str, bytes]] = []
+        self._ledger = Ledger(place.path_of(LEDGER))
+        self._established = self._ledger.exists()
+
+    def run(self) -> Outcome:
+        self._check_files()
+        chain, key = self._root_only() if self._spec.intermediate is None else self._with_intermediate()
+        check_usable(chain, self._place.path, self._at)
+        self._modes()
+        for name, content in self._pending:
+            self._place.put(name, content)
+        if not self._established:
+            self._changed("file_missing", LEDGER, "", "present")
+            if self._write:
+                self._ledger.create()
+                self._place.set_mode(LEDGER)
+        self._crl(Authority(self._place.path, tuple(chain), key, self._ledger))
+        return Outcome(tuple(self._differences), tuple(chain))
+
+    def _check_files(self) -> None:
+        if not self._established:
+            if self._place.has(CRL):
+                raise IssuerError(self._lost(LEDGER))
+            self._check_foreign()
+            if self._spec.intermediate is None and self._place.has(ROOT_KEY):
+                raise InputError(
+                    "{0} was left by an unfinished own CA with an intermediate; state the intermediate, or remove the "
+                    "file: that CA has issued nothing".format(self._place.path_of(ROOT_KEY))
+                )
+            return
+        for name in (ROOT, CHAIN, KEY):
+            if not self._place.has(name):
+                raise IssuerError(self._lost(name))
+
+    def _check_foreign(self) -> None:
+        foreign = [name for name in self._place.names() if not name.startswith(LEDGER) and name not in MODES]
+        if foreign:
+            raise InputError(
+                "directory: {0} holds no own CA, but other things ({1}); name an empty or a new directory".format(
+                    self._place.path, ", ".join(foreign[:3])
+                )
+            )
+
+    def _root_only(self) -> Tuple[List[x509.Certificate], Any]:
+        key = self._key(KEY, self._spec.root)
+        root = self._certificate(ROOT, key)
+        if root is None:
+            root = build.root(self._spec.root, key, 0, self._at)
+            self._create(ROOT, to_pem([root]))
+        chain = self._chain()
+        if chain is None:
+            chain = [root]
+            self._create(CHAIN, to_pem(chain))
+        self._compare(root, self._spec.root, "", self._spec.root.validity + BACKDATE)
+        self._check_chain(chain, root, 1)
+        return chain, key
+
+    def _with_intermediate(self) -> Tuple[List[x509.Certificate], Any]:
+        spec = self._spec.intermediate
+        if spec is None:
+            raise InputError("intermediate: is not stated")
+        chain = self._chain()
+        # Once the intermediate is certified the root's key may be kept elsewhere.
+        offline = self._established and not self._place.has(ROOT_KEY)
+        root_key = None if offline else self._key(ROOT_KEY, self._spec.root)
+        key = self._key(KEY, spec)
+        root = self._certificate(ROOT, root_key)
+        if root is None:
+            root = build.root(self._spec.root, root_key, 1, self._at)
+            self._create(ROOT, to_pem([root]))
+        if chain is None:
+            chain = [build.intermediate(spec, key.public_key(), root, root_key, self._at), root]
+            self._create(CHAIN, to_pem(chain))
+        self._compare(root, self._spec.root, "", self._spec.root.validity + BACKDATE)
+        self._check_chain(chain, root, 2)
+        left = certificate.not_after(root) - certificate.not_before(chain[0])
+        self._compare(chain[0], spec, "intermediate.", min(spec.validity + BACKDATE, left))
+        self._check_match(CHAIN, chain[0], KEY, key)
+        return chain, key
+
+    def _key(self, name: str, spec: AuthoritySpec) -> Any:
+        """The key in a file, made where it may be; encrypted anew where another passphrase opened it."""
+        if not self._place.has(name):
+            key = private_key.generate(spec.key)
+            self._create(name, private_key.dump(key, "pkcs8", self._passphrase))
+            return key
+        loaded, current = self._load_key(name)
+        if not current or loaded.encryption != _ENCRYPTION:
+            self._changed("key_passphrase_changed", name, "another passphrase or encryption", "passphrase")
+            self._pending.append((name, private_key.dump(loaded.key, "pkcs8", self._passphrase)))
+        return loaded.key
+
+    def _load_key(self, name: str) -> Tuple[private_key.LoadedKey, bool]:
+        content = self._place.read(name)
+        try:
+            return private_key.load(content, self._passphrase), True
+        except PassphraseError:
+            if self._previous is None:
+                raise PassphraseError(
+                    "passphrase does not open {0}; correct it, or, if it was changed, state the old one as "
+                    "previous_passphrase".format(self._place.path_of(name))
+                ) from None
+        try:
+            return private_key.load(content, self._previous), False
+        except PassphraseError:
+            raise PassphraseError(
+                "neither passphrase nor previous_passphrase opens {0}".format(self._place.path_of(name))
+            ) from None
+
+    def _certificate(self, name: str, key: Optional[Any]) -> Optional[x509.Certificate]:
+        if not self._place.has(name):
+            return None
+        found: x509.Certificate = load_all(self._place.read(name), self._place.path_of(name))[0]
+        if key is not None:
+            self._check_match(name, found, KEY if self._spec.intermediate is None else ROOT_KEY, key)
+        return found
+
+    def _chain(self) -> Optional[List[x509.Certificate]]:
+        if not self._place.has(CHAIN):
+            return None
+        return load_all(self._place.read(CHAIN), self._place.path_of(CHAIN))
+
+    def _check_match(self, name: str, found: x509.Certificate, key_name: str, key: Any) -> None:
+        if certificate.public_fingerprint(found) != private_key.public_fingerprint(key.public_key()):
+            raise IssuerError(
+                "{0} is not the key of {1}; restore both from one backup".format(
+                    self._place.path_of(key_name), self._place.path_of(name)
+                )
+            )
+
+    def _check_chain(self, chain: List[x509.Certificate], root: x509.Certificate, length: int) -> None:
+        if len(chain) != length:
+            raise InputError(
+                "intermediate: the own CA in {0} was created {1} one. {2}".format(
+                    self._place.path, "without" if len(chain) == 1 else "with", _ROLL_OVER
+                )
+            )
+        if certificate.fingerprint(chain[-1]) != certificate.fingerprint(root):
+            raise IssuerError("{0} does not end in {1}; restore both".format(self._place.path_of(CHAIN), ROOT))
+
+    def _compare(self, found: x509.Certificate, spec: AuthoritySpec, option: str, lifetime: timedelta) -> None:
+        """Raise InputError, naming the option, where an existing certificate is not what is stated."""
+        was = certificate.not_after(found) - certificate.not_before(found)
+        kind = private_key.kind_of(found.public_key())
+        for name, current, wanted in (
+            ("subject", render(certificate.subject(found)), render(spec.subject)),
+            ("key", kind.describe(), spec.key.describe()),
+            ("validity", describe(was - BACKDATE), describe(lifetime - BACKDATE)),
+        ):
+            if current != wanted:
+                raise InputError(
+                    "{0}{1}: the own CA in {2} has {3}, but {4} is stated. {5}".format(
+                        option, name, self._place.path, current, wanted, _ROLL_OVER
+                    )
+                )
+
+    def _modes(self) -> None:
+        for name, mode in MODES.items():
+            found = self._place.mode(name)
+            if found is not None and found != mode:
+                self._changed("mode_changed", name, "{0:04o}".format(found), "{0:04o}".format(mode))
+                self._place.set_mode(name)
+
+    def _crl(self, authority: Authority) -> None:
+        content = self._place.read(CRL) if self._place.has(CRL) else None
+        revocations = self._ledger.revocations(self._at) if self._established else []
+        found = crl.difference(content, authority.issuing, revocations, self._spec.crl_validity, self._at)
+        if found is None:
+            return
+        self._differences.append(found)
+        if self._write:
+            publish(authority, self._place, self._spec.crl_validity, self._at)
+
+    def _create(self, name: str, content: bytes) -> None:
+        self._changed("file_missing", name, "", "present")
+        self._pending.append((name, content))
+
+    def _changed(self, reason: str, where: str, was: str, wanted: str) -> None:
+        self._differences.append(Difference(reason, where, was, wanted))
+
+    def _lost(self, name: str) -> str:
+        return (
+            "the own CA in {0} has lost its {1}; restore it from the backup: a new one cannot stand in for it".format(
+                self._place.path, name
+            )
+        )

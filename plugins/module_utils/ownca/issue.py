@@ -1,0 +1,229 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an own CA does every day: open itself, issue client certificates, revoke them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, List, Optional, Sequence, Tuple
+
+from .. import certificate, chain, private_key
+from ..certificate import load_all
+from ..errors import DiskError, FormatError, InputError, IssuerError, PassphraseError, PolicyError, UnsupportedError
+from ..files import open_directory
+from ..imports import serialization, x509
+from ..name import render
+from ..request import RequestSpec, signature_is_valid
+from . import build, crl
+from .layout import CHAIN, CRL, KEY, LEDGER, LOCK_TIMEOUT, Place
+from .ledger import REVOCATION_REASONS, Entry, Ledger, Revocation, Writer
+
+
+@dataclass(frozen=True)
+class Authority:
+    """An own CA, opened: its certificates (the one that issues first, the root last), its key and its ledger."""
+
+    directory: str
+    certificates: Tuple[x509.Certificate, ...]
+    key: Any = field(repr=False)
+    ledger: Ledger = field(repr=False)
+
+    @property
+    def issuing(self) -> x509.Certificate:
+        """The certificate whose key signs."""
+        return self.certificates[0]
+
+
+@dataclass(frozen=True)
+class Order:
+    """A client certificate to issue: what for (the inventory's words), to whom, how long, with which CRL URLs.
+
+    `in_use` is the certificate that the client holds already: it is not the answer, however well it fits.
+    """
+
+    spec: RequestSpec
+    host: str
+    credential: str
+    validity: timedelta
+    crl_urls: Tuple[str, ...] = ()
+    in_use: Optional[x509.Certificate] = None
+
+
+def exists(directory: str) -> bool:
+    """Whether an own CA was created, completely, in a directory."""
+    return os.path.isdir(directory) and Ledger(os.path.join(directory, LEDGER)).exists()
+
+
+def read_certificates(directory: str) -> List[x509.Certificate]:
+    """An own CA's certificates, the one that issues first, the root last. Raises IssuerError."""
+    path = os.path.join(directory, CHAIN)
+    if not exists(directory):
+        raise IssuerError(
+            "there is no own CA in {0}; create it with the playbook mutual.tls.ownca or the module "
+            "mutual.tls.ownca, or correct the issuer's directory".format(directory)
+        )
+    try:
+        with open_directory(os.path.realpath(directory)) as opened:
+            return load_all(Place(directory, opened, write=False).read(CHAIN), path)
+    except (DiskError, FormatError) as error:
+        raise IssuerError("cannot use the own CA: {0}; restore {1} from the backup".format(error, path)) from error
+
+
+def check_usable(certificates: Sequence[x509.Certificate], directory: str, at: datetime) -> None:
+    """Raise IssuerError unless an own CA's certificates are all valid at `at` and belong together."""
+    for ca in certificates:
+        if at >= certificate.not_after(ca):
+            raise IssuerError(
+                "the own CA in {0} has expired: {1} ended on {2:%Y-%m-%dT%H:%M:%SZ}. Create a new CA in another "
+                "directory, have it trusted, and let the issuer use that one".format(
+                    directory, render(certificate.subject(ca)), certificate.not_after(ca)
+                )
+            )
+        if at < certificate.not_before(ca):
+            raise IssuerError(
+                "the own CA in {0} is not valid yet: {1} begins on {2:%Y-%m-%dT%H:%M:%SZ}; is this machine's clock "
+                "right?".format(directory, render(certificate.subject(ca)), certificate.not_before(ca))
+            )
+    try:
+        if not all(certificate.is_ca(ca) for ca in certificates):
+            raise InputError("it holds a certificate that is not a CA's")
+        chain.verify(certificates[0], list(certificates[1:]), at)
+    except InputError as error:
+        raise IssuerError("the chain of the own CA in {0} is broken: {1}".format(directory, error)) from error
+
+
+def open_authority(directory: str, passphrase: str, at: datetime) -> Authority:
+    """Open an own CA for issuing.
+
+    Raises IssuerError where it is missing, expired, damaged or its key is not the certificate's,
+    PassphraseError where the passphrase does not open its key.
+    """
+    certificates = read_certificates(directory)
+    check_usable(certificates, directory, at)
+    path = os.path.join(directory, KEY)
+    try:
+        with open_directory(os.path.realpath(directory)) as opened:
+            loaded = private_key.load(Place(directory, opened, write=False).read(KEY), passphrase)
+    except PassphraseError as error:
+        raise PassphraseError(
+            "the passphrase of the own CA does not open {0}; correct it in the inventory".format(path)
+        ) from error
+    except (DiskError, FormatError, UnsupportedError) as error:
+        raise IssuerError(
+            "cannot use the own CA's key {0}: {1}; restore it from the backup".format(path, error)
+        ) from error
+    if private_key.public_fingerprint(loaded.key.public_key()) != certificate.public_fingerprint(certificates[0]):
+        raise IssuerError(
+            "{0} is not the key of the first certificate in {1}; restore both from one backup".format(path, CHAIN)
+        )
+    return Authority(directory, tuple(certificates), loaded.key, Ledger(os.path.join(directory, LEDGER)))
+
+
+def issue(
+    authority: Authority, csr: x509.CertificateSigningRequest, order: Order, at: datetime
+) -> List[x509.Certificate]:
+    """A client certificate for the request's public key and its chain: leaf, issuing CA, ... root.
+
+    The same order for the same key gets the same certificate again until a third of its lifetime is left (from
+    when on a client may rightly ask for the next one), unless the client holds that very certificate. It is in
+    the ledger, on disk, when this returns. Raises PolicyError where the request's signature is not its key's.
+    """
+    if not signature_is_valid(csr):
+        raise PolicyError(
+            "the request of host {0}, credential {1} is not signed by its own key".format(order.host, order.credential)
+        )
+    digest = _digest(authority, csr, order)
+    with authority.ledger.writing() as ledger:
+        leaf = _earlier(ledger.latest(digest), order, at)
+        if leaf is None:
+            leaf = _sign(authority, csr, order, at, ledger)
+            ledger.add(_entry(leaf, csr, order, digest, at))
+    return [leaf, *authority.certificates]
+
+
+def revoke(authority: Authority, serial: str, reason: str, crl_validity: timedelta, at: datetime) -> bool:
+    """Revoke a certificate by its serial number (hex) and publish a new revocation list.
+
+    False where it was revoked before. `reason` is one of REVOCATION_REASONS. Raises InputError.
+    """
+    if reason not in REVOCATION_REASONS:
+        raise InputError(
+            "{0!r} is not a reason to revoke; use one of {1}".format(reason, ", ".join(REVOCATION_REASONS))
+        )
+    with open_directory(os.path.realpath(authority.directory)) as opened, opened.locked(LOCK_TIMEOUT):
+        with authority.ledger.writing() as ledger:
+            changed = ledger.revoke(serial.lower().lstrip("0"), reason, at)
+        if changed:
+            publish(authority, Place(authority.directory, opened, write=True), crl_validity, at)
+    return changed
+
+
+def publish(authority: Authority, place: Place, crl_validity: timedelta, at: datetime) -> None:
+    """Write the revocation list; the caller holds the directory's lock."""
+    with authority.ledger.writing() as ledger:
+        number = ledger.next_crl_number()
+    revocations: List[Revocation] = authority.ledger.revocations(at)
+    place.put(CRL, crl.build(authority.issuing, authority.key, revocations, number, crl_validity, at))
+
+
+def _earlier(der: Optional[bytes], order: Order, at: datetime) -> Optional[x509.Certificate]:
+    """The certificate issued before, while it still is the answer."""
+    if der is None:
+        return None
+    leaf = certificate.from_der(der)
+    if order.in_use is not None and certificate.fingerprint(order.in_use) == certificate.fingerprint(leaf):
+        return None
+    lifetime = certificate.not_after(leaf) - certificate.not_before(leaf)
+    return leaf if certificate.not_after(leaf) - at > lifetime / 3 else None
+
+
+def _sign(
+    authority: Authority, csr: x509.CertificateSigningRequest, order: Order, at: datetime, ledger: Writer
+) -> x509.Certificate:
+    return build.client(
+        order.spec,
+        csr.public_key(),
+        authority.issuing,
+        authority.key,
+        order.validity,
+        at,
+        order.crl_urls,
+        ledger.has_serial,
+    )
+
+
+def _entry(
+    leaf: x509.Certificate, csr: x509.CertificateSigningRequest, order: Order, digest: str, at: datetime
+) -> Entry:
+    return Entry(
+        serial=certificate.serial_number(leaf),
+        host=order.host,
+        credential=order.credential,
+        public_fingerprint=certificate.public_fingerprint(leaf),
+        request_digest=digest,
+        csr_digest=hashlib.sha256(csr.public_bytes(serialization.Encoding.DER)).hexdigest(),
+        issued_at=at,
+        not_before=certificate.not_before(leaf),
+        not_after=certificate.not_after(leaf),
+        certificate=certificate.to_der(leaf),
+    )
+
+
+def _digest(authority: Authority, csr: x509.CertificateSigningRequest, order: Order) -> str:
+    """One value for all that decides what the certificate will hold, and who it is for."""
+    meaning = [
+        certificate.fingerprint(authority.issuing),
+        private_key.public_fingerprint(csr.public_key()),
+        order.host,
+        order.credential,
+        order.spec.subject,
+        order.spec.subject_alt_name,
+        order.validity.total_seconds(),
+        order.crl_urls,
+    ]
+    return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()

@@ -1,0 +1,89 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The issuer `ownca`: a CA of one's own, on the controller, that answers at once.
+
+Options: `passphrase` opens the CA's key; `directory` (default: ownca/<name> in the state directory); `validity`
+of certificates whose credential states none (default 90d); `crl_distribution_points`, URLs to put into them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any, List, Mapping, Tuple
+
+from ...module_utils import duration
+from ...module_utils.errors import InputError
+from ...module_utils.imports import x509
+from ...module_utils.ownca import issue as ownca
+from ...module_utils.request import load
+from ...module_utils.state_directory import StateDirectory
+from .base import Answer, Issued, Issuer, IssuerRequest, take_options
+
+PATH_OPTIONS = ("directory",)
+_DEFAULT_VALIDITY = "90d"
+_URL_SCHEMES = ("http://", "https://", "ldap://")
+
+
+@dataclass(frozen=True)
+class OwnCa(Issuer):
+    """One own CA as an issuer."""
+
+    name: str
+    directory: str
+    passphrase: str = field(repr=False)
+    validity: timedelta
+    crl_urls: Tuple[str, ...]
+
+    @classmethod
+    def configure(cls, name: str, options: Mapping[str, Any], state_directory: StateDirectory) -> OwnCa:
+        given = take_options(name, options, ("passphrase",), ("directory", "validity", "crl_distribution_points"))
+        directory = given.get("directory", state_directory.ownca(name))
+        if not isinstance(directory, str) or not directory.startswith("/"):
+            raise InputError("issuer {0}: directory: must be the path of a directory".format(name))
+        passphrase = given["passphrase"]
+        if not isinstance(passphrase, str) or not passphrase:
+            raise InputError("issuer {0}: passphrase: must be a text that is not empty".format(name))
+        return cls(
+            name,
+            directory,
+            passphrase,
+            duration.parse(given.get("validity", _DEFAULT_VALIDITY), "issuer {0}: validity".format(name)),
+            _urls(name, given.get("crl_distribution_points", [])),
+        )
+
+    def issue(self, request: IssuerRequest) -> Answer:
+        now = datetime.now(timezone.utc)
+        return Issued(tuple(ownca.issue(self._open(now), load(request.csr_pem), self._order(request), now)))
+
+    def predict(self, host: str, credential: str) -> str:
+        if self.exists():
+            self._open(datetime.now(timezone.utc))
+        return "issued"
+
+    def certificates(self) -> List[x509.Certificate]:
+        return ownca.read_certificates(self.directory)
+
+    def exists(self) -> bool:
+        return ownca.exists(self.directory)
+
+    def _open(self, at: datetime) -> ownca.Authority:
+        return ownca.open_authority(self.directory, self.passphrase, at)
+
+    def _order(self, asked: IssuerRequest) -> ownca.Order:
+        return ownca.Order(
+            asked.spec, asked.host, asked.credential, asked.validity or self.validity, self.crl_urls, asked.in_use
+        )
+
+
+def _urls(name: str, given: object) -> Tuple[str, ...]:
+    urls = given if isinstance(given, list) else [given]
+    for url in urls:
+        if not isinstance(url, str) or not url.startswith(_URL_SCHEMES) or not url.isascii():
+            raise InputError(
+                "issuer {0}: crl_distribution_points: {1!r} is not a URL that begins with {2}".format(
+                    name, url, " or ".join(_URL_SCHEMES)
+                )
+            )
+    return tuple(urls)
