@@ -45,7 +45,7 @@ class Block:
 
 
 def blocks(data: bytes, where: str) -> List[Block]:
-    """Every PEM block in `data`, in order, without the text around them. FormatError naming `where` if one has no end."""
+    """Every PEM block in `data`, in order, not the text around them. FormatError naming `where` if one has no end."""
     found: List[Block] = []
     position = 0
     while True:
