@@ -1,0 +1,85 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host can tell of its credentials without any passphrase. Reads only."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, List, Optional, Sequence
+
+from .. import certificate as certificates
+from ..errors import FormatError, InputError
+from ..files import Directory, open_directory
+from .material import CERTIFICATE
+from .next_request import REQUEST, SINCE
+from .observe import Observation, observe
+
+
+def information(root: str, names: Optional[Sequence[str]]) -> List[Dict[str, Any]]:
+    """Describe the credentials under `root` (a list of plain values, by name), or only those in `names`.
+
+    Raises InputError for a name that is not there.
+    """
+    with open_directory(root) as directory:
+        found = [name for name in directory.names() if _holds_credential(directory, name)]
+        missing = [name for name in names or () if name not in found]
+        if missing:
+            raise InputError(
+                "no credential {0!r} under {1}; there are: {2}".format(missing[0], root, ", ".join(found) or "none")
+            )
+        return [_describe(directory, name) for name in (found if names is None else names)]
+
+
+def _holds_credential(root: Directory, name: str) -> bool:
+    entry = root.entry(name)
+    if entry is None or entry.kind != "directory":
+        return False
+    observation = observe(root, name)
+    return observation.number is not None or observation.has_next
+
+
+def _describe(root: Directory, name: str) -> Dict[str, Any]:
+    observation = observe(root, name)
+    manifest = observation.manifest
+    return {
+        "name": name,
+        "directory": "{0}/{1}".format(root.path, name),
+        "generation": observation.number,
+        "generations": list(observation.generations),
+        "provider": manifest.provider if manifest is not None else None,
+        "issuer": manifest.issuer if manifest is not None else None,
+        "certificate": _certificate(observation),
+        "files": [
+            {
+                "name": file,
+                "owner": item.entry.attributes.owner,
+                "group": item.entry.attributes.group,
+                "mode": "{0:04o}".format(item.entry.attributes.mode),
+                "size": item.entry.size,
+            }
+            for file, item in sorted(observation.files.items())
+        ],
+        "links": sorted(observation.journal.links),
+        "pending": {"since": _since(observation)} if REQUEST in observation.next_files else None,
+    }
+
+
+def _certificate(observation: Observation) -> Optional[Dict[str, Any]]:
+    found = observation.files.get(CERTIFICATE)
+    if found is None or not found.content:
+        return None
+    try:
+        return certificates.summary(certificates.load_all(found.content, CERTIFICATE)[0])
+    except FormatError:
+        # The next run mends it; here it only cannot be described.
+        return None
+
+
+def _since(observation: Observation) -> Optional[str]:
+    found = observation.next_files.get(SINCE)
+    try:
+        since = json.loads((found.content if found else None) or b"{}").get("since")
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return since if isinstance(since, str) else None
