@@ -52,3 +52,11 @@ class IssuerError(Error):
 
 class ReplyError(Error):
     """A host's reply is not of the shape that was agreed on."""
+
+
+class HandshakeError(Error):
+    """A step on the way to a server failed; `code` is the diagnosis code that names it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code

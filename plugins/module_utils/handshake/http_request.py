@@ -1,0 +1,171 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One HTTP/1.1 request and its answer (RFC 9112), bounded, never following a redirect."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import io
+import re
+from dataclasses import dataclass, field
+from typing import Any, List, Optional, Tuple
+
+from ..errors import HandshakeError, InputError
+from .session import Session
+from .text import one_line
+
+MAXIMUM_BODY = 64 * 1024
+_MAXIMUM_RECEIVED = 1024 * 1024
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONFIDENTIAL = re.compile(r"auth|cookie|token|secret|key|password|credential|session|signature", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to ask and which status values are expected; `body` is sent as it is."""
+
+    method: str = "GET"
+    path: str = "/"
+    headers: Tuple[Tuple[str, str], ...] = field(default=(), repr=False)
+    body: Optional[bytes] = field(default=None, repr=False)
+    user: Optional[str] = None
+    password: Optional[str] = field(default=None, repr=False)
+    status: Tuple[int, ...] = (200,)
+
+    @property
+    def secrets(self) -> Tuple[str, ...]:
+        """Return what a server could echo and must not be shown."""
+        found: List[str] = []
+        if self.user is not None:
+            found += [self.password or "", _credentials(self.user, self.password or "")]
+        for name, value in self.headers:
+            if _CONFIDENTIAL.search(name):
+                found += [value, value.split(" ", 1)[-1]]
+        return tuple(secret for secret in found if secret)
+
+    def validate(self) -> None:
+        """InputError when a part would break the request's form."""
+        if not _TOKEN.fullmatch(self.method):
+            raise InputError("request.method: not a method: {0}".format(one_line(self.method, 40)))
+        if not re.fullmatch(r"[\x21-\x7e]+", self.path) or not self.path.startswith("/"):
+            raise InputError(
+                "request.path: must begin with / and hold no spaces or non-ASCII letters (percent-encode them)"
+            )
+        for name, value in self.headers:
+            if not _TOKEN.fullmatch(name):
+                raise InputError("request.headers: not a header name: {0}".format(one_line(name, 80)))
+            if not re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", value):
+                raise InputError(
+                    "request.headers: the value of {0} holds a line break or a letter outside Latin-1".format(name)
+                )
+        if self.user is not None and (
+            ":" in self.user or re.search(r"[\x00-\x1f\x7f]", self.user + (self.password or ""))
+        ):
+            raise InputError(
+                "request.basic_auth: a user name holds no colon, and neither it nor the password control characters"
+            )
+
+    def encode(self, host: str, port: int) -> bytes:
+        """Return the request's bytes; Host, Connection, Content-Length and Authorization come from us if not given."""
+        given = {name.lower() for name, _value in self.headers}
+        shown = "[{0}]".format(host) if ":" in host else host
+        headers = [
+            ("Host", shown if port == 443 else "{0}:{1}".format(shown, port)),
+            ("User-Agent", "mutual.tls"),
+            ("Accept", "*/*"),
+            ("Connection", "close"),
+        ]
+        if self.user is not None:
+            headers.append(("Authorization", "Basic " + _credentials(self.user, self.password or "")))
+        if self.body is not None or self.method in ("POST", "PUT", "PATCH"):
+            headers.append(("Content-Length", str(len(self.body or b""))))
+        lines = ["{0} {1} HTTP/1.1".format(self.method, self.path)]
+        lines += ["{0}: {1}".format(*pair) for pair in headers if pair[0].lower() not in given]
+        lines += ["{0}: {1}".format(*pair) for pair in self.headers]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (self.body or b"")
+
+
+def _credentials(user: str, password: str) -> str:
+    return base64.b64encode("{0}:{1}".format(user, password).encode("utf-8")).decode("ascii")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A server's answer: `body` holds at most MAXIMUM_BODY bytes of it."""
+
+    status: int
+    reason: str
+    headers: Tuple[Tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str:
+        """Return a header's value, or an empty string."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), "")
+
+
+class _Stream(io.RawIOBase):
+    """Application data as a raw stream with a bound."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._left = _MAXIMUM_RECEIVED
+        self.received = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._left <= 0:
+            raise HandshakeError(
+                "not_http",
+                "the server's answer has more than {0} bytes of headers or body framing".format(_MAXIMUM_RECEIVED),
+            )
+        data = self._session.read(min(len(buffer), self._left))
+        self.received = self.received or bool(data)
+        self._left -= len(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _Socket:
+    """As much of a socket as http.client.HTTPResponse uses."""
+
+    def __init__(self, stream: _Stream) -> None:
+        self._stream = stream
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self._stream)
+
+
+def read_answer(session: Session, method: str) -> Optional[Answer]:
+    """Read the answer to a request; None when the server hung up without any.
+
+    HandshakeError: not_http, timed_out; ssl.SSLError as the session raises it.
+    """
+    stream = _Stream(session)
+    response = http.client.HTTPResponse(_Socket(stream), method=method)  # type: ignore[arg-type]
+    try:
+        response.begin()
+    except http.client.RemoteDisconnected:
+        return None
+    except (http.client.HTTPException, ValueError) as error:
+        if not stream.received:
+            return None
+        raise HandshakeError(
+            "not_http", "the server's answer is not HTTP: {0}".format(one_line(str(error) or type(error).__name__, 120))
+        ) from error
+    body = b""
+    try:
+        body = response.read(MAXIMUM_BODY)
+    except http.client.IncompleteRead as error:
+        body = error.partial[:MAXIMUM_BODY]
+    except (http.client.HTTPException, ValueError) as error:
+        raise HandshakeError(
+            "not_http",
+            "the body of the server's answer is malformed: {0}".format(
+                one_line(str(error) or type(error).__name__, 120)
+            ),
+        ) from error
+    return Answer(response.status, one_line(response.reason), tuple(response.getheaders()), body)
