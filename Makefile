@@ -3,6 +3,7 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
+TESTS := $(PYTHON) -m ansible_collections.mutual.tls.tests
 CANDIDATES := python3 python3.13 python3.12 python3.11
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -34,16 +35,16 @@ integration: .venv/.development ## Tests against real consumers: Java, openssl, 
 	$(PYTEST) -q -n auto tests/integration
 
 matrix: .venv/.development ## Host code under every supported version of cryptography
-	$(PYTHON) tests/matrix.py
+	$(TESTS).matrix
 
 ansible-matrix: .venv/.development ## Tests marked "compat" under other releases of ansible-core
-	$(PYTHON) tests/ansible_matrix.py
+	$(TESTS).ansible_matrix
 
 mutations: .venv/.development ## Break each invariant on purpose; its tests must notice
-	$(PYTHON) tests/mutations/run.py
+	$(TESTS).mutations.run
 
 sanity: .venv/.development ## ansible-test sanity on the built collection
-	$(PYTHON) tests/sanity/run.py
+	$(TESTS).sanity.run
 
 clean: ## Remove what the targets above have made
 	rm -rf .venv .cache .ansible .pytest_cache .mypy_cache .ruff_cache .hypothesis build
@@ -73,7 +74,7 @@ clean: ## Remove what the targets above have made
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-.venv/.development: requirements-dev.txt .venv/.runtime | .venv/bin/python
+.venv/.development: requirements-dev.txt requirements-unit.txt .venv/.runtime | .venv/bin/python
 	@echo "Installing requirements-dev.txt into .venv"
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

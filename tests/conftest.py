@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, Callable, Generator
+from typing import Any, Callable, Generator, List
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -52,6 +52,12 @@ def tool() -> Callable[[str], str]:
 def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get(REQUIRE, "") not in ("", "all"):
         raise pytest.UsageError(f"{REQUIRE} must be 'all' or empty, not {os.environ[REQUIRE]!r}")
+
+
+def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(REPOSITORY / "tests/unit"):
+            item.add_marker(pytest.mark.compat)
 
 
 def _nothing_may_be_skipped() -> bool:

@@ -1,0 +1,55 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the unit tests of host code with the Python and the cryptography that each platform ships.
+
+Where the platform's Python is missing on this machine, the nearest one takes its place; the output says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Dict, List, Tuple
+
+from .environments import SUPPORTED, Job, pythons, run
+
+PLATFORMS: Tuple[Tuple[str, str, str], ...] = (
+    ("Debian 11", "3.9", "3.3.2"),
+    ("Ubuntu 22.04", "3.10", "3.4.8"),
+    ("RHEL 9", "3.9", "36.0.2"),
+    ("Debian 12", "3.11", "38.0.4"),
+    ("Ubuntu 24.04", "3.12", "41.0.7"),
+    ("Debian 13", "3.13", "43.0.3"),
+    ("newest, old Python", "3.9", "50.0.2"),
+    ("newest", "3.13", "50.0.2"),
+)
+SELECTION = ("tests/unit/module_utils",)
+
+
+def jobs() -> List[Job]:
+    """One job for each platform, in the order of the table."""
+    available = pythons()
+    result = []
+    for platform, wanted, cryptography in PLATFORMS:
+        version = _nearest(wanted, list(available))
+        instead = "" if version == wanted else f" instead of {wanted}"
+        name = f"{platform}: cryptography {cryptography} on Python {version}{instead}"
+        requirements = ("-r", "requirements-unit.txt", f"cryptography=={cryptography}")
+        result.append(Job(name, available[version], requirements, SELECTION))
+    return result
+
+
+def _nearest(wanted: str, available: List[str]) -> str:
+    order: Dict[str, int] = {version: position for position, version in enumerate(SUPPORTED)}
+    return min(available, key=lambda version: abs(order[version] - order[wanted]))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-j", dest="parallel", type=int, default=2, help="environments at a time (default: 2)")
+    return run(jobs(), parser.parse_args().parallel)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Apply each mutation to a copy of the tree and expect the tests that it names to fail (see README.md here)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parent.parent
+INVARIANTS = range(1, 8)
+WANTED_EACH = 2
+TIMEOUT = 600  # seconds for one selection
+
+# Runs a selection in a tree and gives pytest's exit status and output.
+Runner = Callable[[Path, Sequence[str]], Tuple[int, str]]
+
+
+class MutationError(Exception):
+    """A mutation proves nothing as it stands: the message says why."""
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A patch that breaks an invariant, and the pytest arguments that select the tests which must notice."""
+
+    name: str
+    invariant: int
+    breaks: str
+    selection: Tuple[str, ...]
+    patch: str
+
+
+def parse(name: str, text: str) -> Mutation:
+    """Read a patch file: a header of `Invariant:`, `Breaks:` and `Tests:` lines, then the diff."""
+    header, separator, diff = text.partition("\n--- ")
+    fields = {match[1]: match[2].strip() for match in re.finditer(r"^(\w+): (.+)$", header, re.MULTILINE)}
+    missing = [field for field in ("Invariant", "Breaks", "Tests") if field not in fields]
+    if missing or not separator:
+        raise MutationError(f"{name}: no {', '.join(missing) or 'diff'}")
+    if not fields["Invariant"].isdigit() or int(fields["Invariant"]) not in INVARIANTS:
+        raise MutationError(f"{name}: no invariant has the number {fields['Invariant']!r}")
+    if not name.startswith(fields["Invariant"] + "-"):
+        raise MutationError(f"{name}: the file's name must begin with the number of its invariant")
+    return Mutation(
+        name, int(fields["Invariant"]), fields["Breaks"], tuple(shlex.split(fields["Tests"])), f"--- {diff}"
+    )
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy what git would commit from `source`, links as links."""
+    listing = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    names = subprocess.run(listing, cwd=source, stdout=subprocess.PIPE, check=True, text=True).stdout.split("\0")
+    for name in filter(None, names):
+        if os.path.lexists(source / name):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source / name, target / name, follow_symlinks=False)
+
+
+def apply(mutation: Mutation, tree: Path) -> None:
+    """Apply the patch to `tree`; MutationError when it no longer fits."""
+    result = subprocess.run(
+        ["git", "apply", "--recount", "-"],
+        cwd=tree,
+        env={**os.environ, "GIT_CEILING_DIRECTORIES": str(tree.parent)},
+        input=mutation.patch,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise MutationError(f"{mutation.name}: the patch no longer applies: {result.stderr.strip()}")
+
+
+def run_pytest(tree: Path, selection: Sequence[str]) -> Tuple[int, str]:
+    """Run `selection` in `tree`, up to the first failure."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", *selection]
+    try:
+        result = subprocess.run(
+            command,
+            cwd=tree,
+            env={**os.environ, "ANSIBLE_CONFIG": str(tree / "ansible.cfg")},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=TIMEOUT,
+        )
+    except subprocess.TimeoutExpired:
+        return pytest.ExitCode.INTERRUPTED, f"no result after {TIMEOUT} s"
+    return result.returncode, result.stdout
+
+
+def in_copy(source: Path, selection: Sequence[str], mutation: Optional[Mutation], runner: Runner) -> Tuple[int, str]:
+    """Run `selection` in a fresh copy of `source`, mutated if `mutation` is given."""
+    with tempfile.TemporaryDirectory(prefix="mutation-") as directory:
+        tree = Path(directory).resolve() / "tree"
+        copy_tree(source, tree)
+        if mutation is not None:
+            apply(mutation, tree)
+        return runner(tree, selection)
+
+
+def judge(mutation: Mutation, source: Path, runner: Runner = run_pytest) -> Optional[str]:
+    """None when the tests notice the mutation, else what is wrong with it."""
+    try:
+        status, output = in_copy(source, mutation.selection, mutation, runner)
+    except MutationError as error:
+        return str(error)
+    if status == pytest.ExitCode.OK:
+        return f"{mutation.name}: SURVIVED: {shlex.join(mutation.selection)} passes although {mutation.breaks}"
+    if status != pytest.ExitCode.TESTS_FAILED:
+        return f"{mutation.name}: the tests did not run (pytest ended with {status}):\n{output}"
+    return None
+
+
+def baseline(selection: Sequence[str], source: Path, runner: Runner = run_pytest) -> Optional[str]:
+    """None when `selection` passes in the unchanged tree, else why it proves nothing."""
+    status, output = in_copy(source, selection, None, runner)
+    if status == pytest.ExitCode.OK:
+        return None
+    return f"{shlex.join(selection)} does not pass in the unchanged tree (pytest ended with {status}):\n{output}"
+
+
+def too_few(mutations: Sequence[Mutation]) -> List[str]:
+    """A line for each invariant that has fewer mutations than wanted."""
+    counts: Dict[int, int] = {
+        invariant: sum(mutation.invariant == invariant for mutation in mutations) for invariant in INVARIANTS
+    }
+    return [f"invariant {key} has {count} of {WANTED_EACH} mutations" for key, count in counts.items() if count < 2]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-j", dest="parallel", type=int, default=2, help="test runs at a time (default: 2)")
+    parser.add_argument("names", nargs="*", help="patch files; default: all, and every invariant must have some")
+    arguments = parser.parse_args()
+    begin = time.monotonic()
+    files = sorted(HERE.glob("*.patch")) if not arguments.names else [Path(name) for name in arguments.names]
+    mutations = [parse(path.name, path.read_text(encoding="utf-8")) for path in files]
+    problems = [] if arguments.names else too_few(mutations)
+    selections = sorted({mutation.selection for mutation in mutations})
+    with ThreadPoolExecutor(arguments.parallel) as pool:
+        green = pool.map(lambda selection: baseline(selection, REPOSITORY), selections)
+        for mutation, problem in zip(mutations, pool.map(lambda mutation: judge(mutation, REPOSITORY), mutations)):
+            print(f"{'ok   ' if problem is None else 'ERROR'} {mutation.name}: {mutation.breaks}", flush=True)
+            problems += [problem] if problem else []
+        problems += filter(None, green)
+    print("\n".join(problems))
+    failed = f"{len(problems)} failed, " if problems else ""
+    print(f"== {failed}{len(mutations)} mutations run in {time.monotonic() - begin:.1f}s ==")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""tests/mutations/run.py: what counts as noticed, and what proves nothing."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.mutual.tls.tests.mutations import run as mutations
+
+HEADER = "Invariant: 4\nBreaks: two and two are five\nTests: test_sum.py -k 'adds or not'\n\n"
+DIFF = "diff --git a/sum.py b/sum.py\n--- a/sum.py\n+++ b/sum.py\n@@ -1,2 +1,2 @@\n def add(a, b):\n-    return a + b\n"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    (tmp_path / "sum.py").write_text("def add(a, b):\n    return a + b\n")
+    (tmp_path / "test_sum.py").write_text(
+        "import sys\nsys.path.insert(0, '.')\nfrom sum import add\n"
+        "def test_adds():\n    assert add(2, 2) == 4\ndef test_other():\n    pass\n"
+    )
+    (tmp_path / ".gitignore").write_text("*.secret\n")
+    (tmp_path / "left.secret").write_text("not copied")
+    (tmp_path / "link").symlink_to("sum.py")
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    return tmp_path
+
+
+def mutation(line: str, selection: str = "test_sum.py") -> mutations.Mutation:
+    header = f"Invariant: 4\nBreaks: two and two are five\nTests: {selection}\n"
+    return mutations.parse("4-sum.patch", f"{header}\n{DIFF}+{line}\n")
+
+
+def test_a_mutation_that_fails_its_tests_is_noticed(tree: Path) -> None:
+    assert mutations.judge(mutation("    return 5"), tree) is None
+    assert (tree / "sum.py").read_text().endswith("return a + b\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "selection", "complaint"),
+    [
+        ("    return b + a", "test_sum.py", "SURVIVED"),
+        ("    return 5", "test_sum.py::test_other", "SURVIVED"),
+        ("    return (", "test_sum.py", "did not run"),
+        ("    return 5", "test_sum.py -k nothing", "did not run"),
+        ("    return 5", "test_missing.py", "did not run"),
+    ],
+)
+def test_a_mutation_that_proves_nothing_is_an_error(tree: Path, line: str, selection: str, complaint: str) -> None:
+    problem = mutations.judge(mutation(line, selection), tree)
+    assert problem is not None
+    assert complaint in problem
+
+
+def test_a_patch_that_no_longer_applies_is_an_error(tree: Path) -> None:
+    (tree / "sum.py").write_text("def add(a, b):\n    return b + a\n")
+    problem = mutations.judge(mutation("    return 5"), tree)
+    assert problem is not None
+    assert "no longer applies" in problem
+
+
+def test_a_selection_has_to_pass_without_the_mutation(tree: Path) -> None:
+    assert mutations.baseline(["test_sum.py"], tree) is None
+    (tree / "sum.py").write_text("def add(a, b):\n    return 5\n")
+    problem = mutations.baseline(["test_sum.py"], tree)
+    assert problem is not None
+    assert "unchanged tree" in problem
+
+
+def test_the_copy_holds_what_git_would_commit(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    target = tmp_path_factory.mktemp("copy")
+    mutations.copy_tree(tree, target)
+    assert sorted(path.name for path in target.iterdir()) == [".gitignore", "link", "sum.py", "test_sum.py"]
+    assert (target / "link").is_symlink()
+
+
+def test_the_header_is_read() -> None:
+    parsed = mutations.parse("4-sum.patch", HEADER + DIFF)
+    assert (parsed.invariant, parsed.breaks) == (4, "two and two are five")
+    assert parsed.selection == ("test_sum.py", "-k", "adds or not")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("4-sum.patch", DIFF, "no Invariant, Breaks, Tests"),
+        ("4-sum.patch", HEADER, "no diff"),
+        ("3-sum.patch", HEADER + DIFF, "file's name"),
+        ("9-sum.patch", HEADER.replace("4", "9") + DIFF, "no invariant has the number"),
+    ],
+)
+def test_a_bad_patch_file_is_an_error(name: str, text: str, complaint: str) -> None:
+    with pytest.raises(mutations.MutationError, match=complaint):
+        mutations.parse(name, text)
+
+
+def test_every_invariant_needs_mutations() -> None:
+    one = mutations.parse("4-sum.patch", HEADER + DIFF)
+    complaints = mutations.too_few([one, one])
+    assert len(complaints) == len(mutations.INVARIANTS) - 1
+    assert not any("invariant 4 " in complaint for complaint in complaints)
