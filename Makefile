@@ -4,6 +4,7 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 TESTS := $(PYTHON) -m ansible_collections.mutual.tls.tests
+JOBS ?= 2
 CANDIDATES := python3 python3.13 python3.12 python3.11
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -35,13 +36,13 @@ integration: .venv/.development ## Tests against real consumers: Java, openssl, 
 	$(PYTEST) -q -n auto tests/integration
 
 matrix: .venv/.development ## Host code under every supported version of cryptography
-	$(TESTS).matrix
+	$(TESTS).matrix -j $(JOBS)
 
 ansible-matrix: .venv/.development ## Tests marked "compat" under other releases of ansible-core
-	$(TESTS).ansible_matrix
+	$(TESTS).ansible_matrix -j $(JOBS)
 
 mutations: .venv/.development ## Break each invariant on purpose; its tests must notice
-	$(TESTS).mutations.run
+	$(TESTS).mutations.run -j $(JOBS)
 
 sanity: .venv/.development ## ansible-test sanity on the built collection
 	$(TESTS).sanity.run

@@ -77,7 +77,7 @@ def run(jobs: Sequence[Job], parallel: int) -> int:
     for name in failed:
         print(f"FAILED {name}")
     counts = f"{len(failed)} failed, " if failed else ""
-    print(f"== {counts}{len(jobs) - len(failed)} passed environments in {time.monotonic() - begin:.1f}s ==")
+    print(f"== {counts}{len(jobs) - len(failed)} environments passed in {time.monotonic() - begin:.1f}s ==")
     return 1 if failed else 0
 
 
