@@ -1,0 +1,28 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+"""The filter `mutual.tls.quoted`, for templates of client configurations."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict
+
+from ansible.errors import AnsibleFilterError
+
+from ..module_utils.errors import Error
+from ..plugin_utils.quoting import quote
+
+
+def quoted(value: Any, style: str) -> str:
+    """`value` quoted for a file of this style."""
+    try:
+        return quote(value, style)
+    except Error as error:
+        raise AnsibleFilterError("mutual.tls.quoted: {0}".format(error)) from None
+
+
+class FilterModule:
+    """What Ansible looks for in this file."""
+
+    def filters(self) -> Dict[str, Callable[..., Any]]:
+        """The filters by name."""
+        return {"quoted": quoted}
