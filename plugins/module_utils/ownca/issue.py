@@ -92,7 +92,10 @@ def check_usable(certificates: Sequence[x509.Certificate], directory: str, at: d
     try:
         if not all(certificate.is_ca(ca) for ca in certificates):
             raise InputError("it holds a certificate that is not a CA's")
-        chain.verify(certificates[0], list(certificates[1:]), at)
+        if not chain.is_signed_by(certificates[-1], certificates[-1]):
+            raise InputError("it does not end in a root")
+        if len(certificates) > 1:
+            chain.verify(certificates[0], list(certificates[1:]), at)
     except InputError as error:
         raise IssuerError("the chain of the own CA in {0} is broken: {1}".format(directory, error)) from error
 
