@@ -47,7 +47,7 @@ def decode(data: bytes, passphrase: str, key_passphrase: Optional[str] = None) -
     version, count = reader.number(4), reader.number(4)
     if version not in (1, 2):
         raise UnsupportedError("the JKS store is of version {0}; 1 and 2 are known".format(version))
-    entries = tuple(_read_entry(reader, version, key_secret) for _ in range(reader.count(count)))
+    entries = tuple(_read_entry(reader, version, key_secret) for dummy in range(reader.count(count)))
     reader.end()
     return Store(entries, "jks")
 
@@ -132,7 +132,7 @@ def _read_entry(reader: _Reader, version: int, secret: bytes) -> Entry:
     if kind != _KEY:
         raise UnsupportedError("the JKS store's entry {0!r} is of the unknown type {1}".format(alias, kind))
     protected = reader.block()
-    chain = tuple(_read_certificate(reader, version) for _ in range(reader.count(reader.number(4))))
+    chain = tuple(_read_certificate(reader, version) for dummy in range(reader.count(reader.number(4))))
     return KeyEntry(alias, _open_key(protected, secret, alias), chain, created)
 
 
@@ -191,7 +191,7 @@ def _stream(data: bytes, salt: bytes, secret: bytes) -> bytes:
 
 def _key_stream(salt: bytes, secret: bytes, blocks: int) -> Iterator[bytes]:
     previous = salt
-    for _ in range(blocks):
+    for dummy in range(blocks):
         previous = _sha1(secret + previous)
         yield previous
 

@@ -314,7 +314,7 @@ def argument_spec() -> Dict[str, Any]:
         "server_name": {"type": "str"},
         "timeout": {"type": "float", "default": 10},
         "proxy": {"type": "str", "no_log": True},
-        "keystore": {"type": "dict", "options": keystore},
+        "keystore": {"type": "dict", "options": keystore, "no_log": False},
         "pem": {"type": "dict", "options": pem},
         "truststore": {"type": "dict", "options": truststore},
         "crl_path": {"type": "path"},
