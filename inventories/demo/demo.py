@@ -34,6 +34,7 @@ SERVER = RUN / "server.pem"
 PORT = RUN / "port"
 LOG = RUN / "endpoint.log"
 CLIENT_CA = HERE / "mtls/ownca/demo/ca.pem"
+INVENTORY = "inventories/demo/hosts.yml"
 
 
 class DemoError(Exception):
@@ -129,8 +130,8 @@ def free_port() -> int:
 
 def play(playbook: str) -> None:
     """Run a playbook on the demo's inventory, its output on the screen."""
-    print(f"$ ansible-playbook -i inventories/demo {playbook}", flush=True)
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "inventories/demo", playbook]
+    print(f"$ ansible-playbook -i {INVENTORY} {playbook}", flush=True)
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", INVENTORY, playbook]
     environment = {**os.environ, "ANSIBLE_CONFIG": str(TOP / "ansible.cfg")}
     if subprocess.run(command, cwd=TOP, env=environment, check=False).returncode != 0:
         raise DemoError(f"{playbook} failed; its output above says why. 'make clean' lets you start anew.")
@@ -187,7 +188,7 @@ def print_result(changed: bool, seconds: float) -> None:
     print("  make demo                       again: it reports no change and changes nothing")
     print("  rm inventories/demo/hosts/erp-1/etc/mtls/neo/current/client.jks")
     print("  . .venv/bin/activate")
-    print("  ansible-playbook -i inventories/demo playbooks/provision.yml --check --diff")
+    print("  ansible-playbook -i inventories/demo/hosts.yml playbooks/provision.yml --check --diff")
     print("                                  tells what is missing; without --check it is mended, on erp-1 alone")
     print("  less inventories/demo/host_vars/orders-1.yml")
     print("                                  what a credential looks like; then README.md for your own hosts")
