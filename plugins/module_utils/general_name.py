@@ -40,7 +40,7 @@ def parse(text: str) -> Any:
         )
     if len(value) > _LENGTH_LIMIT:
         raise InputError("a general name is longer than {0} characters".format(_LENGTH_LIMIT))
-    return parser(value.strip())
+    return parser(value.strip(" "))
 
 
 def render(general_name: Any) -> str:
@@ -89,7 +89,8 @@ def _parse_uri(value: str) -> Any:
 
 def _parse_ip(value: str) -> Any:
     try:
-        return x509.IPAddress(ipaddress.ip_address(value))
+        # A certificate has no room for a zone.
+        return x509.IPAddress(ipaddress.ip_address(value.replace("%", "no zone")))
     except ValueError as error:
         raise InputError("{0!r} is no IPv4 or IPv6 address".format(value[:100])) from error
 

@@ -147,7 +147,7 @@ def _escape(value: str) -> str:
     escaped = "".join(_visible(character) for character in escaped)
     if escaped.startswith(("#", " ")):
         escaped = "\\" + escaped
-    if escaped.endswith(" ") and not escaped.endswith("\\ "):
+    if value.endswith(" ") and len(value) > 1:
         escaped = escaped[:-1] + "\\ "
     return escaped
 
@@ -178,7 +178,8 @@ def _parse_attribute(text: str) -> Tuple[str, str]:
         )
     value = value.lstrip(" ")
     stripped = value.rstrip(" ")
-    if stripped.endswith("\\") and not stripped.endswith("\\\\") and value != stripped:
+    backslashes = len(stripped) - len(stripped.rstrip("\\"))
+    if backslashes % 2 and value != stripped:
         stripped += " "
     return _pair(name.strip(), _unescape(stripped))
 

@@ -9,7 +9,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass, field
-from typing import List
+from typing import List, Tuple
 
 from .errors import FormatError
 
@@ -18,15 +18,16 @@ _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 #]{1,40})-----")
 
 @dataclass(frozen=True)
 class Block:
-    """One PEM block: its label, and what stands between the two lines of armour."""
+    """One PEM block: its label, the lines of its RFC 1421 headers (mostly none) and the base64 below them."""
 
     label: str
+    headers: bytes = field(repr=False)
     body: bytes = field(repr=False)
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether RFC 1421 headers say that the content is encrypted (OpenSSL's traditional keys)."""
-        return b"Proc-Type:" in self.body and b"ENCRYPTED" in self.body
+        """Whether the headers say that the content is encrypted (OpenSSL's traditional keys)."""
+        return re.search(rb"^Proc-Type: ?4, ?ENCRYPTED", self.headers, re.MULTILINE) is not None
 
     def der(self, where: str) -> bytes:
         """The content. FormatError naming `where` unless it is base64 and nothing else."""
@@ -39,9 +40,11 @@ class Block:
 
     def armoured(self) -> bytes:
         """The block as PEM with LF line ends and no blanks around its lines."""
-        lines = [line.strip() for line in self.body.strip().splitlines()]
         label = self.label.encode("ascii")
-        return b"\n".join([b"-----BEGIN " + label + b"-----", *lines, b"-----END " + label + b"-----", b""])
+        headers = [*self.headers.split(b"\n"), b""] if self.headers else []
+        return b"\n".join(
+            [b"-----BEGIN " + label + b"-----", *headers, *self.body.split(), b"-----END " + label + b"-----", b""]
+        )
 
 
 def blocks(data: bytes, where: str) -> List[Block]:
@@ -58,5 +61,14 @@ def blocks(data: bytes, where: str) -> List[Block]:
             raise FormatError(
                 "{0}: a {1} block has no end line; the file is cut short".format(where, begin.group(1).decode("ascii"))
             )
-        found.append(Block(begin.group(1).decode("ascii"), data[begin.end() : stop]))
+        found.append(Block(begin.group(1).decode("ascii"), *_parts(data[begin.end() : stop])))
         position = stop + len(end)
+
+
+def _parts(content: bytes) -> Tuple[bytes, bytes]:
+    """The headers, with LF line ends, and the body; an empty line stands between them."""
+    if b":" not in content:
+        return b"", content
+    lines = [line.strip() for line in content.strip().splitlines()]
+    blank = lines.index(b"") if b"" in lines else 0
+    return b"\n".join(lines[:blank]), b"\n".join(lines[blank:])

@@ -13,7 +13,8 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from .encrypted_key import encryption_of
+from . import der
+from .encrypted_key import check_traditional, encryption_of
 from .errors import FormatError, InputError, PassphraseError, UnsupportedError
 from .hostile import format_errors
 from .imports import UnsupportedAlgorithm, ec, ed25519, rsa, serialization
@@ -78,11 +79,12 @@ def load(data: bytes, passphrase: Optional[str]) -> LoadedKey:
     """
     block = _key_block(data)
     if block.is_encrypted:
-        key, encryption = _open_traditional(block, passphrase), "other"
+        check_traditional(block)
+        key, encryption = _opened(serialization.load_pem_private_key, block.armoured(), passphrase), "other"
     elif block.label == "ENCRYPTED PRIVATE KEY":
-        der = block.der("the private key")
-        encryption = encryption_of(der)
-        key = _open_pkcs8(der, passphrase)
+        sealed = block.der("the private key")
+        encryption = encryption_of(sealed)
+        key = _opened(serialization.load_der_private_key, sealed, passphrase)
     else:
         key, encryption = from_pkcs8(block.der("the private key")), "none"
     kind_of(key)
@@ -118,17 +120,19 @@ def dump(key: Any, format: str, passphrase: Optional[str]) -> bytes:
 
 def to_pkcs8(key: Any) -> bytes:
     """The key as an unencrypted PKCS#8 PrivateKeyInfo in DER."""
-    der: bytes = key.private_bytes(
+    encoded: bytes = key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return der
+    return encoded
 
 
-def from_pkcs8(der: bytes) -> Any:
+def from_pkcs8(data: bytes) -> Any:
     """The key in an unencrypted DER PrivateKeyInfo. FormatError when damaged, UnsupportedError for other kinds."""
+    # Releases of the library before 45 skip what follows the key.
+    der.read(data, "the private key")
     with format_errors("the private key is damaged, or is not a private key"):
         try:
-            key = serialization.load_der_private_key(der, None)
+            key = serialization.load_der_private_key(data, None)
         except UnsupportedAlgorithm as error:
             raise UnsupportedError(_unsupported()) from error
     kind_of(key)
@@ -153,8 +157,8 @@ def kind_of(key: Any) -> KeyKind:
 def public_fingerprint(public_key: Any) -> str:
     """SHA-256 of the DER SubjectPublicKeyInfo, in lower-case hexadecimal."""
     with format_errors("the public key cannot be encoded"):
-        der = public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(der).hexdigest()
+        encoded = public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(encoded).hexdigest()
 
 
 def _key_block(data: bytes) -> Block:
@@ -174,14 +178,6 @@ def _key_block(data: bytes) -> Block:
             )
         )
     return keys[0]
-
-
-def _open_traditional(block: Block, passphrase: Optional[str]) -> Any:
-    return _opened(serialization.load_pem_private_key, block.armoured(), passphrase)
-
-
-def _open_pkcs8(der: bytes, passphrase: Optional[str]) -> Any:
-    return _opened(serialization.load_der_private_key, der, passphrase)
 
 
 def _opened(loader: Any, data: bytes, passphrase: Optional[str]) -> Any:

@@ -196,7 +196,7 @@ def _attribute_differences(csr: Any) -> List[Difference]:
 
 
 def _attributes(csr: Any) -> List[str]:
-    """The object identifiers of all attributes (RFC 2986, section 4.1); the library lists them since release 36 only."""
+    """The object identifiers of all attributes (RFC 2986, section 4.1): the library lists them only since 36."""
     with format_errors("{0} is malformed".format(_WHERE)):
         info = der.Fields(der.read(csr.tbs_certrequest_bytes, _WHERE), _WHERE)
     for tag in (der.INTEGER, der.SEQUENCE, der.SEQUENCE):

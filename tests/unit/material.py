@@ -60,7 +60,7 @@ def ed25519_key() -> ed25519.Ed25519PrivateKey:
     return ed25519.Ed25519PrivateKey.generate()
 
 
-@functools.lru_cache(maxsize=None)
+@functools.lru_cache(maxsize=8)
 def rsa_key(number: int = 0) -> rsa.RSAPrivateKey:
     """The test run's RSA 2048 key of this number: made once, because it is slow."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
