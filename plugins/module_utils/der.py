@@ -176,7 +176,7 @@ def explicit(number: int, part: bytes) -> bytes:
 
 def integer(value: int) -> bytes:
     """An INTEGER."""
-    return encode(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+    return encode(INTEGER, value.to_bytes((value if value >= 0 else ~value).bit_length() // 8 + 1, "big", signed=True))
 
 
 def octet_string(value: bytes) -> bytes:

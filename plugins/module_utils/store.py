@@ -13,6 +13,7 @@ import hmac
 from dataclasses import dataclass, field, replace
 from typing import AbstractSet, Dict, Iterable, List, Optional, Tuple, Union
 
+from .certificate import from_der, not_after
 from .difference import Difference
 from .errors import Error, InputError
 from .private_key import from_pkcs8, public_fingerprint
@@ -120,12 +121,12 @@ def folded(alias: str) -> str:
 
 
 def describe(entry: Entry) -> str:
-    """An entry for people: its type, its certificates and fingerprints; nothing secret."""
+    """An entry for people: its type, its certificates with fingerprints and last days; nothing secret."""
     if isinstance(entry, TrustedEntry):
         hidden = "" if entry.visible_to_java else ", not visible to Java"
-        return "trusted certificate {0}{1}".format(_fingerprint(entry.certificate), hidden)
-    chain = ", ".join(_fingerprint(certificate) for certificate in entry.chain) or "no certificate"
-    return "private key with public key {0}; {1}".format(_public_fingerprint(entry.private_key) or "unknown", chain)
+        return "trusted certificate {0}{1}".format(_describe(entry.certificate), hidden)
+    chain = ", ".join(_describe(certificate) for certificate in entry.chain) or "no certificate"
+    return "private key with public key {0} and {1}".format(_public_fingerprint(entry.private_key) or "unknown", chain)
 
 
 def same_content(one: Entry, other: Entry) -> bool:
@@ -181,5 +182,9 @@ def _public_fingerprint(private_key: bytes) -> Optional[str]:
         return None
 
 
-def _fingerprint(certificate: bytes) -> str:
-    return "SHA-256 {0}".format(hashlib.sha256(certificate).hexdigest())
+def _describe(certificate: bytes) -> str:
+    try:
+        until = "until {0}".format(not_after(from_der(certificate)).date().isoformat())
+    except Error:
+        until = "unreadable"
+    return "{0} ({1})".format(hashlib.sha256(certificate).hexdigest(), until)
