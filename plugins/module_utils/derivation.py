@@ -80,7 +80,7 @@ def pkcs12_key(
     derived = b""
     while True:
         value = function(diversifier + state).digest()
-        for dummy in range(iterations - 1):
+        for _round in range(iterations - 1):
             value = function(value).digest()
         derived += value
         if len(derived) >= length:

@@ -191,7 +191,7 @@ def _stream(data: bytes, salt: bytes, secret: bytes) -> bytes:
 
 def _key_stream(salt: bytes, secret: bytes, blocks: int) -> Iterator[bytes]:
     previous = salt
-    for dummy in range(blocks):
+    for _block in range(blocks):
         previous = _sha1(secret + previous)
         yield previous
 
