@@ -46,7 +46,29 @@ def unseen(client: Client) -> Cause:
     return Cause(
         "not_visible_here",
         "nothing is wrong with the certificate {0} as far as this host can tell; the server may not have it "
-        "registered, may hold it revoked, or may lack the CA's intermediate certificate".format(_name(client.identity.leaf)),
+        "registered, may hold it revoked, or may lack the CA's intermediate certificate".format(
+            _name(client.identity.leaf)
+        ),
+    )
+
+
+def unknown_ca(client: Client) -> List[Cause]:
+    """Return what a server means that says unknown CA without having named the ones that it knows."""
+    certificates = (client.identity.leaf, *client.identity.chain)
+    found = [
+        Cause(
+            "issuer_not_known",
+            "the server does not know the CA {0}, or knows another one of that name".format(issuer(certificates[-1])),
+        )
+    ]
+    return found if client.identity.chain else [*found, _only_leaf(client)]
+
+
+def _only_leaf(client: Client) -> Cause:
+    return Cause(
+        "chain_incomplete",
+        "only the client's own certificate is sent; if its issuer {0} is an intermediate CA, its certificate has to be "
+        "sent along".format(issuer(client.identity.leaf)),
     )
 
 
@@ -134,11 +156,7 @@ def _issuer(client: Client) -> Iterator[Cause]:
         ),
     )
     if not client.identity.chain:
-        yield Cause(
-            "chain_incomplete",
-            "only the client's own certificate is sent; if its issuer {0} is an "
-            "intermediate CA, its certificate has to be sent along".format(issuer(client.identity.leaf)),
-        )
+        yield _only_leaf(client)
 
 
 def _broken_chain(client: Client) -> Iterator[Cause]:

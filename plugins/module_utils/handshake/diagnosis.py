@@ -45,7 +45,7 @@ _MISMATCH_REASON = re.compile(
 _CAUSE_OF_CODE = {
     "rejected_expired": ("certificate_expired", "chain_certificate_expired"),
     "rejected_revoked": ("certificate_revoked",),
-    "rejected_unknown_ca": ("issuer_not_accepted", "chain_incomplete"),
+    "rejected_unknown_ca": ("issuer_not_accepted", "issuer_not_known", "chain_incomplete"),
     "rejected_unsupported_certificate": ("certificate_usage", "certificate_is_ca", "key_weak"),
 }
 
@@ -124,7 +124,10 @@ def diagnose(facts: Facts) -> Diagnosis:
     if error is not None or facts.was_reset or facts.http_request is not None:
         return _broken(facts, error)
     return diagnosis(
-        "ok", "{0} and this client accept each other ({1}, {2})".format(facts.peer, facts.protocol, facts.cipher)
+        "ok",
+        "{0} and this client finish the handshake ({1}, {2}); no request was made".format(
+            facts.peer, facts.protocol, facts.cipher
+        ),
     )
 
 
@@ -150,6 +153,13 @@ def notes(facts: Facts, watching: bool) -> List[Cause]:
                 "certificate_not_asked",
                 "the server did not ask for a client certificate: it was not put to "
                 "the test; providers often do that on a port or host of its own",
+            )
+        )
+    elif facts.requested and facts.sent == 0 and diagnose(facts).ok:
+        found.append(
+            Cause(
+                "certificate_not_sent",
+                "the server asked for a client certificate and got none; some, like nginx, refuse the request only",
             )
         )
     elif facts.client is not None and diagnose(facts).ok:
@@ -184,6 +194,8 @@ def _rejection_causes(facts: Facts, code: str) -> List[Cause]:
         return []
     found = client_causes.find(facts.client)
     first = _CAUSE_OF_CODE.get(code, ())
+    if code == "rejected_unknown_ca" and not any(cause.code in first for cause in found):
+        found.extend(client_causes.unknown_ca(facts.client))
     found.sort(key=lambda cause: cause.code not in first)
     return found or [client_causes.unseen(facts.client)]
 

@@ -47,17 +47,16 @@ def stale(
 ) -> Optional[datetime]:
     """Return when the issuer's list ended to be valid, if it has."""
     for crl in lists:
-        if authority_name.same(crl.issuer, certificate.issuer) and crl.next_update is not None:
-            end = _utc(crl, "next_update")
-            if end < now:
-                return end
+        end = _utc(crl, "next_update")
+        if end is not None and end < now and authority_name.same(crl.issuer, certificate.issuer):
+            return end
     return None
 
 
-def _utc(thing: object, name: str) -> datetime:
+def _utc(thing: object, name: str) -> Optional[datetime]:
     """Return a date as an aware one: cryptography has `..._utc` since release 42, naive ones before."""
-    aware = getattr(thing, name + "_utc", None)
-    if isinstance(aware, datetime):
+    if hasattr(thing, name + "_utc"):
+        aware: Optional[datetime] = getattr(thing, name + "_utc")
         return aware
-    naive: datetime = getattr(thing, name)
-    return naive.replace(tzinfo=timezone.utc)
+    naive: Optional[datetime] = getattr(thing, name)
+    return None if naive is None else naive.replace(tzinfo=timezone.utc)

@@ -52,11 +52,14 @@ class Session:
         patience = max(_SETTLE_SHORTEST, min(_SETTLE_LONGEST, 4 * self._handshake_seconds))
         end = time.monotonic() + patience
         try:
-            self._drive(self.tls.unwrap, end, self._accepted)
-        except ssl.SSLError as error:
-            # Data after our close_notify is a server that talks first: it has accepted us.
-            if error.reason != "APPLICATION_DATA_AFTER_CLOSE_NOTIFY":
-                raise
+            # Sends close_notify. Waiting for the answer is left to read: SSL_shutdown takes a fatal alert for one.
+            self.tls.unwrap()
+        except ssl.SSLWantReadError:
+            self._flush()
+        try:
+            self._drive(lambda: self.tls.read(1), end, self._accepted)
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            pass
 
     def _accepted(self) -> bool:
         return self._observer.tickets > 0
