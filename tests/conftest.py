@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, Callable, Generator, List
+from typing import Any, Callable, Generator, List, Optional
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -58,6 +58,11 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(REPOSITORY / "tests/unit"):
             item.add_marker(pytest.mark.compat)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> Optional[str]:
+    """Bytes may hold random salts, but parallel workers have to agree on the names of tests."""
+    return argname if isinstance(val, bytes) else None
 
 
 def _nothing_may_be_skipped() -> bool:
