@@ -128,7 +128,12 @@ class _Work:
 
     def run(self) -> Outcome:
         self._check_files()
-        chain, key = self._root_only() if self._spec.intermediate is None else self._with_intermediate()
+        found = self._chain()
+        self._check_layout(found)
+        if self._spec.intermediate is None:
+            chain, key = self._root_only(found)
+        else:
+            chain, key = self._with_intermediate(self._spec.intermediate, found)
         check_usable(chain, self._place.path, self._at)
         self._modes()
         for name, content in self._pending:
@@ -165,25 +170,22 @@ class _Work:
                 )
             )
 
-    def _root_only(self) -> Tuple[List[x509.Certificate], Any]:
+    def _root_only(self, chain: Optional[List[x509.Certificate]]) -> Tuple[List[x509.Certificate], Any]:
         key = self._key(KEY, self._spec.root)
         root = self._certificate(ROOT, key)
         if root is None:
             root = build.root(self._spec.root, key, 0, self._at)
             self._create(ROOT, to_pem([root]))
-        chain = self._chain()
         if chain is None:
             chain = [root]
             self._create(CHAIN, to_pem(chain))
         self._compare(root, self._spec.root, "", self._spec.root.validity + BACKDATE)
-        self._check_chain(chain, root, 1)
+        self._check_root(chain, root)
         return chain, key
 
-    def _with_intermediate(self) -> Tuple[List[x509.Certificate], Any]:
-        spec = self._spec.intermediate
-        if spec is None:
-            raise InputError("intermediate: is not stated")
-        chain = self._chain()
+    def _with_intermediate(
+        self, spec: AuthoritySpec, chain: Optional[List[x509.Certificate]]
+    ) -> Tuple[List[x509.Certificate], Any]:
         # Once the intermediate is certified the root's key may be kept elsewhere.
         offline = self._established and not self._place.has(ROOT_KEY)
         root_key = None if offline else self._key(ROOT_KEY, self._spec.root)
@@ -196,7 +198,7 @@ class _Work:
             chain = [build.intermediate(spec, key.public_key(), root, root_key, self._at), root]
             self._create(CHAIN, to_pem(chain))
         self._compare(root, self._spec.root, "", self._spec.root.validity + BACKDATE)
-        self._check_chain(chain, root, 2)
+        self._check_root(chain, root)
         left = certificate.not_after(root) - certificate.not_before(chain[0])
         self._compare(chain[0], spec, "intermediate.", min(spec.validity + BACKDATE, left))
         self._check_match(CHAIN, chain[0], KEY, key)
@@ -252,13 +254,16 @@ class _Work:
                 )
             )
 
-    def _check_chain(self, chain: List[x509.Certificate], root: x509.Certificate, length: int) -> None:
-        if len(chain) != length:
+    def _check_layout(self, chain: Optional[List[x509.Certificate]]) -> None:
+        """Before any key is looked at: with and without an intermediate `key.pem` is another CA's."""
+        if chain is not None and len(chain) != (1 if self._spec.intermediate is None else 2):
             raise InputError(
                 "intermediate: the own CA in {0} was created {1} one. {2}".format(
                     self._place.path, "without" if len(chain) == 1 else "with", _ROLL_OVER
                 )
             )
+
+    def _check_root(self, chain: List[x509.Certificate], root: x509.Certificate) -> None:
         if certificate.fingerprint(chain[-1]) != certificate.fingerprint(root):
             raise IssuerError("{0} does not end in {1}; restore both".format(self._place.path_of(CHAIN), ROOT))
 
