@@ -64,9 +64,10 @@ def read_authorities(
 ) -> Authorities:
     """Read the authorities `used` (names) out of those `stated`.
 
-    `issuers` are those that `issuers_of` names. Relative files are looked for in `directory`. An own CA that is yet to be made has no certificates: that is for
-    the issuer to judge. Raises InputError, naming the authority, for anything that is not a bundle of certificates
-    of which at least one is valid `at` that moment; a single expired one among others is a warning.
+    `issuers` are those that `issuers_of` names. Relative files are looked for in `directory`. An own CA that is yet
+    to be made has no certificates: that is for the issuer to judge. Raises InputError, naming the authority, for
+    anything that is not a bundle of certificates of which at least one is valid `at` that moment; a single expired one
+    among others is a warning.
     """
     certificates: Dict[str, Tuple[bytes, ...]] = {}
     warnings: List[str] = []

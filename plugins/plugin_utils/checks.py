@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import Iterable, List, Sequence, Tuple
+from typing import Dict, Iterable, List, Sequence, Tuple
 
 from ..module_utils.document import Credential, Keystore, Link
 from ..module_utils.errors import InputError
@@ -74,7 +74,7 @@ def check_path(option: str, path: str) -> None:
     """A path on the host is absolute and says directly where it leads."""
     if not path.startswith("/") or path.startswith("//") or posixpath.normpath(path) != path or path == "/":
         raise InputError(
-            "{0}: {1!r} must be absolute, without '.', '..', doubled slashes and a slash at its end".format(option, path)
+            "{0}: {1!r} must be absolute, without '.', '..', '//' and a slash at its end".format(option, path)
         )
     if any(ord(character) < 32 for character in path) or len(path.encode()) > 1024:
         raise InputError("{0}: the path holds control characters or is too long".format(option))
@@ -87,7 +87,7 @@ def _check_key(credential: Credential) -> None:
         raise InputError("key.size is for RSA only; remove it{0}".format(_curve_hint(kind.type)))
     if kind.type != "ECC" and kind.curve is not None:
         raise InputError("key.curve is for ECC only; remove it, or set key.type: ECC")
-    if kind.type == "RSA" and (kind.size not in RSA_SIZES or kind.size % 8):
+    if kind.type == "RSA" and (kind.size is None or kind.size not in RSA_SIZES or kind.size % 8):
         raise InputError("key.size: RSA keys have 2048 to 8192 bits in whole bytes, not {0}".format(kind.size))
     if kind.type == "ECC" and kind.curve not in CURVES:
         raise InputError("key.curve: one of {0}".format(", ".join(CURVES)))
@@ -105,7 +105,7 @@ def _curve_hint(kind: str) -> str:
 
 
 def _check_files(credential: Credential, configs: Sequence[str]) -> None:
-    seen = {}
+    seen: Dict[str, str] = {}
     for option, file in _files(credential, configs):
         _check_file(option, file)
         if file in RESERVED_FILES:

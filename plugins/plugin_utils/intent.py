@@ -39,7 +39,7 @@ class ConfigSource:
 class Intent:
     """One credential: what its host will be told, and what stays on the controller.
 
-    `host.configs` is empty until the configs are rendered; `given` tells whether a passphrase was set for it.
+    `host.configs` is empty until the configs are rendered.
     """
 
     host: Credential
@@ -100,9 +100,7 @@ def read(options: Mapping[str, Any], profile: Profile) -> Intent:
             for number, item in enumerate(valid["truststores"])
         ),
         configs=(),
-        links=tuple(
-            _link(item, "links[{0}]".format(number), access) for number, item in enumerate(valid["links"])
-        ),
+        links=tuple(_link(item, "links[{0}]".format(number), access) for number, item in enumerate(valid["links"])),
         answer=None,
     )
     intent = Intent(
@@ -112,8 +110,7 @@ def read(options: Mapping[str, Any], profile: Profile) -> Intent:
         validity=None if valid["validity"] is None else duration.parse(valid["validity"], "validity"),
         passphrase=valid["passphrase"],
         configs=tuple(
-            ConfigSource(item["file"], item["template"], item["src"], _access(item, "configs[{0}]".format(number), access))
-            for number, item in enumerate(valid["configs"])
+            _config(item, "configs[{0}]".format(number), access) for number, item in enumerate(valid["configs"])
         ),
     )
     checks.check(host, [config.file for config in intent.configs])
@@ -242,6 +239,10 @@ def _encryption(item: Mapping[str, Any], where: str) -> str:
     if encryption is not None and item["format"] != "pkcs12":
         raise InputError("{0}.encryption: only pkcs12 has a choice; remove it".format(where))
     return encryption or "modern"
+
+
+def _config(item: Mapping[str, Any], where: str, access: Access) -> ConfigSource:
+    return ConfigSource(item["file"], item["template"], item["src"], _access(item, where, access))
 
 
 def _link(item: Mapping[str, Any], where: str, access: Access) -> Link:

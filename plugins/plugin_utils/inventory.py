@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
+from ..module_utils.arguments import DEFAULT_ROOT
 from ..module_utils.arguments import credential as credential_spec
 from ..module_utils.arguments import credentials as credentials_spec
 from ..module_utils.errors import InputError
@@ -20,7 +21,7 @@ from .structure import check, check_secrets, without_nulls
 from .suggestion import unknown
 
 _MAPS = ("issuers", "authorities", "providers")
-_LOCK_TIMEOUTS = range(0, 3601)
+_LOCK_TIMEOUTS = range(3601)
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def read_inventory(arguments: Mapping[str, Any]) -> Inventory:
     known = profiles(given.get("providers", {}))
     defaults = without_nulls(credential_spec(), given.get("defaults", {}))
     _check_defaults(defaults)
-    root = given.get("root", credentials_spec()["root"]["default"])
+    root: str = given.get("root") or DEFAULT_ROOT
     checks.check_path("root", root)
     items = [_item(raw, number) for number, raw in enumerate(given["credentials"])]
     _check_names(items)
@@ -158,9 +159,7 @@ def _check_references(inventory: Inventory) -> None:
             raise unknown("credential {0!r}, issuer:".format(host.name), host.issuer, inventory.issuers)
         for name in intent.authorities():
             if name != "system" and name not in inventory.authorities:
-                raise unknown(
-                    "credential {0!r}, authority".format(host.name), name, [*inventory.authorities, "system"]
-                )
+                raise unknown("credential {0!r}, authority".format(host.name), name, [*inventory.authorities, "system"])
 
 
 def _warnings(intent: Intent) -> List[str]:
@@ -171,7 +170,7 @@ def _warnings(intent: Intent) -> List[str]:
         if checks.is_for_everybody(keystore.access.mode) and "mode" not in readable:
             readable.append("keystores[{0}].mode".format(number))
     return [
-        "credential {0!r}, {1}: everybody on the host may read its private key; use \"0640\" and a group".format(
+        'credential {0!r}, {1}: everybody on the host may read its private key; use "0640" and a group'.format(
             intent.name, option
         )
         for option in readable

@@ -63,11 +63,13 @@ class Renderer:
             rendered = self._lookup.run([path], variables=variables, **_LOOKUP_OPTIONS)[0]
         except (AnsibleError, TypeError, ValueError) as error:
             raise InputError(
-                "{0}: {1} cannot be rendered: {2}".format(where, path, _harmless(str(error), intent.secrets()))
+                "{0}: {1} cannot be rendered: {2}".format(where, path, harmless(str(error), intent.secrets()))
             ) from None
         if not isinstance(rendered, str):
             raise InputError(
-                "{0}: {1} renders to data instead of text; end it with a filter such as to_nice_json".format(where, path)
+                "{0}: {1} renders to data instead of text; end it with a filter such as to_nice_json".format(
+                    where, path
+                )
             )
         content = "".join((rendered, ""))
         if len(content) > _CONTENT_LIMIT or not _is_unicode(content):
@@ -81,13 +83,17 @@ class Renderer:
     def _path(self, credential: Credential, where: str, config: ConfigSource) -> str:
         if config.template is not None:
             if config.template not in built_in():
-                raise unknown("{0}.template:".format(where), config.template, built_in(), "src names a template of yours")
+                raise unknown(
+                    "{0}.template:".format(where), config.template, built_in(), "src names a template of yours"
+                )
             _check_needs(credential, "{0}.template".format(where), config.template)
             return os.path.join(_DIRECTORY, config.template + _SUFFIX)
         source = os.path.expanduser(config.src or "")
         path: Optional[str] = os.path.join(self._directory, source)
         if not os.path.isfile(path or ""):
-            path = self._lookup.find_file_in_search_path(dict(self._variables), "templates", source, ignore_missing=True)
+            path = self._lookup.find_file_in_search_path(
+                dict(self._variables), "templates", source, ignore_missing=True
+            )
         if path is None:
             raise InputError(
                 "{0}.src: there is no template {1!r}; relative paths begin at the inventory's directory ({2})".format(
@@ -165,7 +171,7 @@ def _check_needs(credential: Credential, option: str, template: str) -> None:
         )
 
 
-def _harmless(message: str, secrets: Sequence[str]) -> str:
+def harmless(message: str, secrets: Sequence[str]) -> str:
     """An error's text, unless a secret stands in it: replacing short ones would show where they are."""
     if any(secret in message for secret in secrets):
         return "(the reason is not shown, because a passphrase may stand in it)"

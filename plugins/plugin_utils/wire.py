@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any, Dict, Iterable, List, Mapping
+from typing import Any, Dict, Iterable, List, Mapping, Set
 
 from ..module_utils.document import VERSION, Access, Credential, Document
 
@@ -31,7 +31,7 @@ def build(document: Document) -> str:
 
 def _used(document: Document) -> Mapping[str, Iterable[bytes]]:
     """Only the authorities of the credentials that travel: the second trip may hold fewer of them."""
-    names = set()
+    names: Set[str] = set()
     for credential in document.credentials:
         names.update(credential.authorities)
         names.update(trusted.authority for keystore in credential.keystores for trusted in keystore.trusted)
@@ -110,8 +110,7 @@ def _files(credential: Credential) -> Dict[str, Any]:
             for store in credential.truststores
         ],
         "configs": [
-            {"file": config.file, "content": config.content, **_access(config.access)}
-            for config in credential.configs
+            {"file": config.file, "content": config.content, **_access(config.access)} for config in credential.configs
         ],
         "links": [
             {"path": link.path, "file": link.file, "copy": link.copy, "force": link.force, **_access(link.access)}

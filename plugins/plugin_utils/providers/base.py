@@ -65,9 +65,7 @@ class Profile:
         given = {name for name, _ in credential.spec.subject}
         missing = [name for name in self.required_subject if name not in given]
         if missing:
-            raise InputError(
-                "subject: provider {0!r} demands {1}; add it".format(self.name, " and ".join(missing))
-            )
+            raise InputError("subject: provider {0!r} demands {1}; add it".format(self.name, " and ".join(missing)))
 
     def _check_key(self, credential: Credential) -> None:
         kind = credential.key.kind

@@ -1,0 +1,192 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action `credential`: runs on the controller and drives the host's half, twice at most."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from ansible.plugins.action import ActionBase
+
+from ..module_utils.document import Answer, Document
+from ..module_utils.errors import Error, ReplyError
+from ..module_utils.imports import require_cryptography
+from ..module_utils.reply import MAXIMUM_SIZE, CredentialReply, Reply, decode
+from ..module_utils.state_directory import StateDirectory, open_state_directory
+from ..plugin_utils import authorities, issuing, results, wire
+from ..plugin_utils.inventory import Inventory, read_inventory
+from ..plugin_utils.issuers import selector
+from ..plugin_utils.issuers.base import Issuer
+from ..plugin_utils.plain import plain
+from ..plugin_utils.registry import Registry
+from ..plugin_utils.rendering import Renderer, harmless
+
+_MODULE = "mutual.tls.credential_converge"
+_STATE_DIRECTORY = "mtls"
+
+
+class ActionModule(ActionBase):
+    """Keeps a host's client credentials as the inventory wants them."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = True
+
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
+        """Ansible's entry point."""
+        super().run(tmp, task_vars)
+        try:
+            require_cryptography()
+            return self._run(task_vars or {})
+        except Error as error:
+            return {"failed": True, "changed": False, "msg": str(error)}
+
+    def _run(self, variables: Dict[str, Any]) -> Dict[str, Any]:
+        directory = variables.get("inventory_dir") or self._loader.get_basedir()
+        arguments = {name: plain(value, name) for name, value in self._task.args.items()}
+        inventory = read_inventory(arguments)
+        from_issuers = authorities.issuers_of(inventory.authorities, inventory.used_authorities(), inventory.issuers)
+        stated = os.path.expanduser(arguments.get("state_directory") or _STATE_DIRECTORY)
+        state_directory = StateDirectory(os.path.join(directory, stated), exists=False)
+        needed = [*inventory.used_issuers(), *from_issuers]
+        if needed:
+            state_directory = open_state_directory(state_directory.path, create=False)
+        issuers = _configure(inventory, needed, state_directory, directory)
+        at = datetime.now(timezone.utc)
+        bundles = authorities.read_authorities(
+            inventory.authorities, inventory.used_authorities(), directory, issuers, at
+        )
+        authorities.check_aliases(inventory.credentials, bundles)
+        renderer = Renderer(self._templar, self._loader, variables, directory)
+        rendered = tuple(renderer.render(intent, inventory.root) for intent in inventory.credentials)
+        inventory = replace(inventory, credentials=rendered)
+        if inventory.used_issuers():
+            # Made only now, when nothing is left in the input that could be wrong.
+            state_directory = open_state_directory(state_directory.path, create=not self._task.check_mode)
+        document = Document(
+            root=inventory.root,
+            lock_timeout=inventory.lock_timeout,
+            names=tuple(intent.name for intent in rendered),
+            authorities=bundles.certificates,
+            credentials=tuple(intent.host for intent in rendered),
+        )
+        return self._converge(inventory, document, issuers, state_directory, bundles.warnings, at, variables)
+
+    def _converge(
+        self,
+        inventory: Inventory,
+        document: Document,
+        issuers: Mapping[str, Issuer],
+        state_directory: StateDirectory,
+        warnings: Sequence[str],
+        at: datetime,
+        variables: Dict[str, Any],
+    ) -> Dict[str, Any]:
+        first = self._trip(document, inventory, variables)
+        replies = {reply.name: reply for reply in first.credentials}
+        host = variables["inventory_hostname"]
+        registry = Registry(state_directory)
+        settled: Dict[str, issuing.Settled] = {}
+        for intent in inventory.credentials:
+            reply = replies[intent.name]
+            if reply.state != "request":
+                continue
+            issuer = issuers.get(intent.host.issuer)
+            if issuer is None:
+                settled[intent.name] = issuing.Failed("the host asks for a certificate that nobody wanted")
+            elif self._task.check_mode:
+                settled[intent.name] = issuing.predict(intent, reply, host, issuer)
+            else:
+                settled[intent.name] = issuing.settle(intent, reply, host, issuer, registry, at)
+        second = self._deliver(document, inventory, settled, variables)
+        return results.build(
+            [
+                results.Outcome(intent, replies[intent.name], settled.get(intent.name), second.get(intent.name))
+                for intent in inventory.credentials
+            ],
+            inventory.root,
+            first.orphaned,
+            [*inventory.warnings, *warnings],
+            bool(self._task.diff),
+        )
+
+    def _deliver(
+        self,
+        document: Document,
+        inventory: Inventory,
+        settled: Dict[str, issuing.Settled],
+        variables: Dict[str, Any],
+    ) -> Mapping[str, CredentialReply]:
+        """Trip 2, with the answered credentials only. Where it goes wrong as a whole, each of them has failed."""
+        answered = []
+        for credential in document.credentials:
+            answer = settled.get(credential.name)
+            if isinstance(answer, Answer):
+                answered.append(replace(credential, answer=answer))
+        if not answered:
+            return {}
+        try:
+            second = self._trip(replace(document, credentials=tuple(answered)), inventory, variables)
+        except Error as error:
+            for credential in answered:
+                settled[credential.name] = issuing.Failed(str(error))
+            return {}
+        return {reply.name: reply for reply in second.credentials}
+
+    def _trip(self, document: Document, inventory: Inventory, variables: Dict[str, Any]) -> Reply:
+        """Run the host's half. Raises ReplyError where no usable reply comes back."""
+        self._pipeline()
+        found = self._execute_module(
+            module_name=_MODULE, module_args={"document": wire.build(document)}, task_vars=variables
+        )
+        reply = plain(found.get("reply"), "the host's reply")
+        if found.get("failed") or not isinstance(reply, dict):
+            raise ReplyError(_why(found, [secret for intent in inventory.credentials for secret in intent.secrets()]))
+        return decode(reply, [credential.name for credential in document.credentials])
+
+    def _pipeline(self) -> None:
+        """Send the document through the connection itself: without pipelining it would lie in temporary files."""
+        if not getattr(self._connection, "has_pipelining", False):
+            return
+        try:
+            self._connection.set_option("pipelining", True)
+        except (AttributeError, KeyError):
+            # A connection plugin without that option follows the general setting.
+            return
+
+    def _parse_returned_data(self, res: Dict[str, Any], *arguments: Any, **options: Any) -> Dict[str, Any]:
+        """Ansible's own, behind a limit: a host must not keep the controller's JSON parser busy."""
+        if len(res.get("stdout") or "") > 2 * MAXIMUM_SIZE:
+            raise ReplyError("the host's reply is larger than {0} bytes".format(2 * MAXIMUM_SIZE))
+        parsed: Dict[str, Any] = super()._parse_returned_data(res, *arguments, **options)
+        return parsed
+
+
+def _configure(
+    inventory: Inventory, names: Sequence[str], state_directory: StateDirectory, directory: str
+) -> Dict[str, Issuer]:
+    """The issuers that this host needs; relative paths in their options begin at the inventory's directory."""
+    issuers = {}
+    for name in dict.fromkeys(names):
+        options = dict(inventory.issuers[name])
+        for option in selector.PATH_OPTIONS.get(str(options.get("type")), ()):
+            if isinstance(options.get(option), str):
+                options[option] = os.path.join(directory, os.path.expanduser(options[option]))
+        issuers[name] = selector.configure(name, options, state_directory)
+    return issuers
+
+
+def _why(found: Mapping[str, Any], secrets: List[str]) -> str:
+    """Why the host's half gave no reply. Its own error is text for people; a crash is known by its last line."""
+    message = results.visible(str(found.get("msg") or ""))
+    if found.get("failed") and found.get("module_stderr") is None and found.get("exception") is None and message:
+        return harmless(message, secrets)
+    noise = str(found.get("module_stderr") or found.get("module_stdout") or "").strip().splitlines()
+    last = harmless(results.visible(noise[-1]), secrets) if noise else "nothing"
+    return (
+        "the module that does the work on the host gave no result; check that ansible_python_interpreter is a Python "
+        ">= 3.9 and that the user may run it. The last that it said: {0}".format(last)
+    )

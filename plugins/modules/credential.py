@@ -1,0 +1,413 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+"""Documentation of the action `credential`; the code is the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: credential
+short_description: Keep a host's mTLS client credentials as the inventory wants them
+version_added: 0.1.0
+author:
+  - The mutual.tls authors (@mutual-tls)
+description:
+  - Makes private keys, certificate requests, certificates, keystores, truststores, client configurations and links of
+    all of a host's client credentials what the options say, and changes nothing where they already are.
+  - A private key is made on the host and never leaves it. Certificates are issued on the controller.
+  - One round trip to the host tells whether anything is to do; a second one deploys certificates.
+  - Input is checked on the controller before anything happens on the host. Where one credential fails later on, the
+    others are finished, and then the task fails with every result.
+  - Options are layered, from general to particular - this collection's defaults, O(defaults), the presets of the
+    credential's provider, the credential's own options. Maps are merged, lists and everything else are replaced.
+    Null counts as not given.
+extends_documentation_fragment:
+  - mutual.tls.root
+  - mutual.tls.state_directory
+options:
+  credentials:
+    description: The credentials that the host has. An empty list where it has none.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description:
+          - Its name, unique on the host, and that of its directory below O(root).
+          - Lower-case letters, digits, C(.), C(_) and C(-), a letter or digit first.
+        type: str
+        required: true
+      state:
+        description:
+          - V(present) keeps it as described.
+          - V(absent) removes it, its links included. All its options but the name may be left out.
+          - V(held) leaves it alone - nothing is renewed, repaired or reported as a difference.
+        type: str
+        choices: [present, absent, held]
+        default: present
+      provider:
+        description:
+          - The API that it is for. Its profile holds presets and demands.
+          - Built in are V(generic), V(vibes), V(symphony), V(caf) and V(one_network). O(providers) adds to them.
+        type: str
+        default: generic
+      issuer:
+        description: The issuer of its certificate, a name in O(issuers). Required unless the state is V(absent).
+        type: str
+      labels:
+        description: Texts to be carried into results, reports and requests to issuers. No secrets.
+        type: dict
+        default: {}
+      subject:
+        description:
+          - The certificate's subject, a map of attributes. It is encoded in the order C, ST, L, O, OU, CN, emailAddress
+            whatever its own order. A list of one-key maps keeps its order.
+          - A list as an attribute's value repeats the attribute.
+        type: raw
+      subject_alt_name:
+        description: Alternative names, each with its type as V(DNS:orders.acme.example), V(email:), V(IP:) or V(URI:).
+        type: list
+        elements: str
+        default: []
+      passphrase:
+        description: For every keystore and truststore, and for the key where it is encrypted.
+        type: str
+      previous_passphrase:
+        description: Opens what was closed with the passphrase of before. Remove it after the next run.
+        type: str
+      key:
+        description: The private key.
+        type: dict
+        suboptions:
+          type:
+            description: The algorithm.
+            type: str
+            choices: [RSA, ECC, Ed25519]
+            default: RSA
+          size:
+            description: Bits of an RSA key, 2048 to 8192. 2048 unless the provider's profile says otherwise.
+            type: int
+          curve:
+            description: Curve of an ECC key. V(secp256r1) if not given.
+            type: str
+            choices: [secp256r1, secp384r1, secp521r1]
+          format:
+            description: PEM form of the key. V(traditional) is what OpenSSL wrote before its release 3.
+            type: str
+            choices: [pkcs8, traditional]
+            default: pkcs8
+          encrypt:
+            description: Whether the key file is encrypted (PKCS#8 with AES-256).
+            type: bool
+            default: false
+          passphrase:
+            description: The key's own passphrase. The credential's if not given.
+            type: str
+          rotate:
+            description: Whether a renewal makes a new key.
+            type: bool
+            default: true
+      validity:
+        description: How long a certificate is asked for, such as V(90d). The issuer's own choice if not given.
+        type: str
+      renew_before:
+        description:
+          - How long before its end a certificate is renewed, such as V(30d) or V(12h).
+          - At most a third of the certificate's lifetime counts.
+        type: str
+        default: 30d
+      keep_generations:
+        description: How many generations of files are kept, the one in use included.
+        type: int
+        default: 2
+      owner: &owner
+        description: Owner of the file, a name or a number. The user that the module runs as if not given anywhere.
+        type: str
+      group: &group
+        description: Group of the file, a name or a number. That of the user the module runs as if not given anywhere.
+        type: str
+      mode: &mode
+        description:
+          - Mode of the file, as quoted octal digits. V(0600) if not given anywhere.
+          - What stands at the credential holds for all its files; keystores, truststores, configs and copied links may
+            have their own.
+        type: str
+      authorities:
+        description:
+          - What C(trust.pem) holds, names in O(authorities) or V(system) for the host's own bundle. No C(trust.pem) if
+            empty.
+          - Also the content of each truststore that does not say otherwise.
+        type: list
+        elements: str
+        default: []
+      keystores:
+        description: Stores with the key and its chain.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          file: &file
+            description: The file's name in the credential's directory.
+            type: str
+            required: true
+          format:
+            description: Its format. Some providers' profiles preset it.
+            type: str
+            choices: [pkcs12, jks]
+            required: true
+          friendly_name:
+            description: The alias of the key. The credential's name if not given. JKS holds it in lower case.
+            type: str
+          passphrase: &store_passphrase
+            description: The store's passphrase. The credential's if not given.
+            type: str
+          key_passphrase:
+            description: The key's passphrase inside a JKS store. The store's if not given.
+            type: str
+          encryption: &encryption
+            description:
+              - How a PKCS#12 store is encrypted. V(modern) is AES-256 with PBKDF2, V(compatible) suits readers from
+                before 2019. V(modern) if not given.
+            type: str
+            choices: [modern, compatible]
+          exclusive:
+            description: Whether entries of others are removed from the store.
+            type: bool
+            default: false
+          trusted:
+            description: Authorities that stand in the store, too.
+            type: list
+            elements: dict
+            default: []
+            suboptions:
+              friendly_name:
+                description: The alias. Where the authority has several certificates, C(-1), C(-2) and so on follow it.
+                type: str
+                required: true
+              authority:
+                description: A name in O(authorities), or V(system).
+                type: str
+                required: true
+          owner: *owner
+          group: *group
+          mode: *mode
+      truststores:
+        description: Stores with trusted certificates.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          file: *file
+          format:
+            description: Its format. Some providers' profiles preset it.
+            type: str
+            choices: [pem, pkcs12, jks]
+            required: true
+          authorities:
+            description: Names in O(authorities), or V(system). The credential's own list if not given.
+            type: list
+            elements: str
+          passphrase: *store_passphrase
+          encryption: *encryption
+          own_chain:
+            description: Whether it holds the credential's own certificates, too.
+            type: bool
+            default: false
+          owner: *owner
+          group: *group
+          mode: *mode
+      configs:
+        description:
+          - Configuration files for clients, rendered on the controller. Exactly one of C(template) and C(src) is needed.
+          - A template sees the host's variables, C(credential) with its C(name), C(directory), C(current), C(paths),
+            C(keystores) and C(truststores) by file, C(passphrase) and C(key_passphrase), C(provider) with the
+            provider's name and data, and C(labels). The filter P(mutual.tls.quoted#filter) quotes values.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          file: *file
+          template:
+            description: A built-in template, V(curl), V(env), V(java), V(nginx), V(node) or V(python).
+            type: str
+          src:
+            description: A Jinja2 template of one's own on the controller. A relative path begins at the inventory.
+            type: str
+          owner: *owner
+          group: *group
+          mode: *mode
+      links:
+        description: Other paths on the host that lead to files of the credential.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          path:
+            description: The absolute path of the link.
+            type: str
+            required: true
+          file:
+            description: The name of the file that it leads to, such as V(client.pem).
+            type: str
+            required: true
+          copy:
+            description: Whether a real file with the same content stands there instead of a link.
+            type: bool
+            default: false
+          force:
+            description: Whether something else that stands at the path is replaced.
+            type: bool
+            default: false
+          owner: *owner
+          group: *group
+          mode: *mode
+  defaults:
+    description: Options of credentials for all that do not set them.
+    type: dict
+    default: {}
+  issuers:
+    description:
+      - What issues certificates, by name. Each is a map with its C(type) and the options of that type.
+      - V(ownca) is a CA of one's own on the controller (see M(mutual.tls.ownca)). Its options are C(passphrase), and
+        C(directory) if it is not below the state directory.
+    type: dict
+    default: {}
+  authorities:
+    description:
+      - Bundles of CA certificates to trust, by name. Each is a map with exactly one of C(src), a file on the controller
+        relative to the inventory, C(content), the certificates themselves, and C(issuer), the name of an issuer whose
+        root is meant. PEM, DER and PKCS#7 are read.
+      - A bundle of which every certificate has expired is an error, one of which some have is a warning.
+    type: dict
+    default: {}
+  providers:
+    description:
+      - Providers of one's own, by name. Each is a map with C(extends), the built-in one that it builds on (that of the
+        same name if not given, else V(generic)), C(data) for templates, and C(defaults), options of its credentials.
+    type: dict
+    default: {}
+attributes:
+  action:
+    description: Whether this is an action that runs on the controller.
+    support: full
+  check_mode:
+    description: Whether check mode predicts what a run would do.
+    support: full
+  diff_mode:
+    description: Whether it returns what differs.
+    support: full
+    details: Reasons, aliases, dates and fingerprints; never a secret.
+  async:
+    description: Whether it can run in the background.
+    support: none
+requirements:
+  - cryptography >= 3.3 on the host and on the controller
+seealso:
+  - module: mutual.tls.credential_info
+  - module: mutual.tls.ownca
+  - plugin: mutual.tls.merged
+    plugin_type: lookup
+"""
+
+EXAMPLES = r"""
+- name: Give a service its client certificate
+  mutual.tls.credential:
+    issuers:
+      corp: {type: ownca, passphrase: "{{ vault_ca }}"}
+    authorities:
+      partner: {src: files/partner-root.pem}
+    credentials:
+      - name: orders
+        issuer: corp
+        subject: {CN: orders, O: Acme Inc}
+        authorities: [partner]
+        owner: orders
+        configs:
+          - {template: curl, file: curl.conf}
+
+- name: Keep all that the inventory says
+  mutual.tls.credential:
+    credentials: "{{ lookup('mutual.tls.merged', 'mtls_credentials') }}"
+    issuers: "{{ lookup('mutual.tls.merged', 'mtls_issuers') }}"
+    authorities: "{{ lookup('mutual.tls.merged', 'mtls_authorities') }}"
+    providers: "{{ lookup('mutual.tls.merged', 'mtls_providers') }}"
+    defaults: "{{ mtls_credential_defaults }}"
+"""
+
+RETURN = r"""
+credentials:
+  description: One entry for each credential, in the order given.
+  type: list
+  elements: dict
+  returned: unless the input is wrong or the host cannot do the work at all
+  contains:
+    name:
+      description: Its name.
+      type: str
+      sample: orders
+    state:
+      description:
+        - V(active), V(pending) where a certificate is awaited (an older one may be in use), V(absent), V(held) or
+          V(failed).
+      type: str
+      sample: active
+    changed:
+      description: Whether it was changed, or would be.
+      type: bool
+    reasons:
+      description: Codes of what differed from the options.
+      type: list
+      elements: str
+      sample: [certificate_due]
+    generation:
+      description: Number of the generation in use.
+      type: int
+      sample: 7
+    subject:
+      description: The certificate's subject.
+      type: str
+      sample: O=Acme Inc, CN=orders
+    issuer:
+      description: Its issuer's name in O(issuers).
+      type: str
+      sample: corp
+    issuer_dn:
+      description: The distinguished name of the CA that signed it.
+      type: str
+      sample: O=Acme Inc, CN=Corp Client CA
+    serial_number:
+      description: The serial number, in hexadecimal.
+      type: str
+      sample: 1fd3a0e2
+    not_before:
+      description: When it begins to be valid.
+      type: str
+      sample: "2026-11-21T12:00:00Z"
+    not_after:
+      description: When it ends.
+      type: str
+      sample: "2027-02-19T12:00:00Z"
+    fingerprint_sha256:
+      description: The certificate's fingerprint.
+      type: str
+    directory:
+      description: Its directory on the host.
+      type: str
+      sample: /etc/mtls/orders
+    pending:
+      description: For a credential that waits, its C(issuer), C(since) when, and what it C(waits_for).
+      type: dict
+    labels:
+      description: Its labels.
+      type: dict
+    error:
+      description: Why it failed.
+      type: str
+      returned: where the state is V(failed)
+orphaned:
+  description: Names of credentials on the host that are not in O(credentials) any more.
+  type: list
+  elements: str
+  returned: as C(credentials)
+"""
