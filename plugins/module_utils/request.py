@@ -170,7 +170,8 @@ def _extension_differences(csr: Any, spec: RequestSpec) -> List[Difference]:
                 found.append(_extension_difference(value.oid, "none", _shape(critical)))
         elif extension.critical != critical or not (is_names or extension.value == value):
             found.append(_extension_difference(value.oid, _shape(extension.critical), _shape(critical)))
-    if not spec.subject_alt_name:
+    if was and not spec.subject_alt_name:
+        # Reported above; one that holds no name at all has not been.
         present.pop(oid.ExtensionOID.SUBJECT_ALTERNATIVE_NAME.dotted_string, None)
     for dotted in sorted(present):
         found.append(_extension_difference(present[dotted].oid, _shape(present[dotted].critical), "none"))
