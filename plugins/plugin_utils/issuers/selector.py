@@ -25,7 +25,7 @@ def configure(name: str, options: Mapping[str, Any], state_directory: StateDirec
     if not isinstance(options, Mapping):
         raise InputError("issuer {0}: must be a map such as {{type: ownca, passphrase: ...}}".format(name))
     kind = options.get("type")
-    if kind not in _ISSUERS:
+    if not isinstance(kind, str) or kind not in _ISSUERS:
         stated = "type is missing" if kind is None else "unknown type {0!r}".format(kind)
         raise InputError("issuer {0}: {1}; valid types are {2}".format(name, stated, ", ".join(TYPES)))
     return _ISSUERS[kind].configure(name, options, state_directory)
