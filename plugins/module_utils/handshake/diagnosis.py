@@ -194,7 +194,8 @@ def _rejection_causes(facts: Facts, code: str) -> List[Cause]:
         return []
     found = client_causes.find(facts.client)
     first = _CAUSE_OF_CODE.get(code, ())
-    if code == "rejected_unknown_ca" and not any(cause.code in first for cause in found):
+    names = facts.request.authorities if facts.request is not None else ()
+    if code == "rejected_unknown_ca" and not names:
         found.extend(client_causes.unknown_ca(facts.client))
     found.sort(key=lambda cause: cause.code not in first)
     return found or [client_causes.unseen(facts.client)]
