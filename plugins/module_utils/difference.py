@@ -18,7 +18,8 @@ REASONS = frozenset(
     file_changed file_no_longer_wanted link_changed owner_changed group_changed mode_changed generation_incomplete
     generation_surplus request_pending
     request_changed reload_pending verify_failed verify_unavailable adopted_as_is orphaned unexpected_file
-    state_absent crl_missing crl_due crl_content_changed
+    state_absent leftover_found journal_unreadable manifest_unreadable request_unreadable
+    crl_missing crl_due crl_content_changed
     """.split()
 )
 """Every reason that a report may give. Codes are added where one is missing, never reused for a second cause."""

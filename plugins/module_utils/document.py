@@ -12,9 +12,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import os.path
 import re
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .errors import InputError
 from .private_key import KeyKind
@@ -24,6 +25,15 @@ VERSION = 1
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}\Z")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
+
+STATES = ("present", "absent", "held")
+_KEY_TYPES = ("RSA", "ECC", "Ed25519")
+_KEY_FORMATS = ("pkcs8", "traditional")
+_STORE_FORMATS = ("jks", "pkcs12")
+_ENCRYPTIONS = ("modern", "compatible")
+# Any larger number of seconds, bits or generations is a mistake, and some would overflow dates.
+_MAXIMUM_NUMBER = 10**9
+_MAXIMUM_PATH = 4095
 
 
 @dataclass(frozen=True)
@@ -147,18 +157,31 @@ def parse(text: str) -> Document:
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError):
+        # Also for what is no text at all, and for numbers of more digits than Python reads.
         raise InputError("the document is not JSON") from None
     reader = _Reader(raw, "document")
     if reader.integer("version") != VERSION:
         raise InputError("the document is of another version; update the collection on the controller")
     authorities = reader.mapping("authorities")
-    return Document(
+    document = Document(
         root=reader.path("root"),
         lock_timeout=float(reader.integer("lock_timeout")),
         names=tuple(reader.strings("names")),
         authorities={name: _certificates(ders, "authorities." + name) for name, ders in authorities.items()},
         credentials=tuple(_credential(item) for item in reader.items("credentials")),
     )
+    _check_unique([credential.name for credential in document.credentials], "document: the credential")
+    paths = [link.path for item in document.credentials if item.state != "absent" for link in item.links]
+    _check_unique([os.path.normpath(path) for path in paths], "document: the link")
+    return document
+
+
+def _check_unique(names: Iterable[str], what: str) -> None:
+    seen = set()
+    for name in names:
+        if name in seen:
+            raise InputError("{0} {1!r} is there twice".format(what, name))
+        seen.add(name)
 
 
 class _Reader:
@@ -178,6 +201,19 @@ class _Reader:
 
     def text(self, key: str) -> str:
         value: str = self._get(key, str)
+        return self._encodable(value, key)
+
+    def _encodable(self, value: str, key: str) -> str:
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise InputError("{0}.{1} holds half a character (a lone surrogate)".format(self._where, key)) from None
+        return value
+
+    def one_of(self, key: str, values: Sequence[str]) -> str:
+        value = self.text(key)
+        if value not in values:
+            raise InputError("{0}.{1} must be one of {2}".format(self._where, key, ", ".join(values)))
         return value
 
     def optional(self, key: str) -> Optional[str]:
@@ -185,6 +221,8 @@ class _Reader:
 
     def integer(self, key: str) -> int:
         value: int = self._get(key, int)
+        if not 0 <= value <= _MAXIMUM_NUMBER:
+            raise InputError("{0}.{1} must be between 0 and {2}".format(self._where, key, _MAXIMUM_NUMBER))
         return value
 
     def flag(self, key: str) -> bool:
@@ -203,7 +241,13 @@ class _Reader:
         values = self.list(key)
         if not all(isinstance(value, str) for value in values):
             raise InputError("{0}.{1} must hold strings".format(self._where, key))
-        return values
+        return [self._encodable(value, key) for value in values]
+
+    def pairs(self, key: str) -> Tuple[Tuple[str, str], ...]:
+        values = self.list(key)
+        if not all(isinstance(pair, list) and [type(part) for part in pair] == [str, str] for pair in values):
+            raise InputError("{0}.{1} must hold pairs of strings".format(self._where, key))
+        return tuple((self._encodable(name, key), self._encodable(value, key)) for name, value in values)
 
     def items(self, key: str) -> List[_Reader]:
         return [
@@ -224,7 +268,7 @@ class _Reader:
 
     def path(self, key: str) -> str:
         value = self.text(key)
-        if not value.startswith("/") or ".." in value.split("/") or "\0" in value:
+        if not value.startswith("/") or ".." in value.split("/") or "\0" in value or len(value) > _MAXIMUM_PATH:
             raise InputError("{0}.{1}: {2!r} must be absolute and without '..'".format(self._where, key, value))
         return value
 
@@ -246,16 +290,16 @@ def _credential(item: _Reader) -> Credential:
     size = key.integer("size") if key.has("size") else None
     return Credential(
         name=item.matching("name", _NAME),
-        state=item.text("state"),
+        state=item.one_of("state", STATES),
         provider=item.text("provider"),
         issuer=item.text("issuer"),
         spec=RequestSpec(
-            subject=tuple((str(pair[0]), str(pair[1])) for pair in item.list("subject")),
+            subject=item.pairs("subject"),
             subject_alt_name=tuple(item.strings("subject_alt_name")),
         ),
         key=Key(
-            kind=KeyKind(type=key.text("type"), size=size, curve=key.optional("curve")),
-            format=key.text("format"),
+            kind=KeyKind(type=key.one_of("type", _KEY_TYPES), size=size, curve=key.optional("curve")),
+            format=key.one_of("format", _KEY_FORMATS),
             passphrase=key.optional("passphrase"),
             rotate=key.flag("rotate"),
         ),
@@ -278,11 +322,11 @@ def _credential(item: _Reader) -> Credential:
 def _keystore(store: _Reader) -> Keystore:
     return Keystore(
         file=store.matching("file", _FILE),
-        format=store.text("format"),
+        format=store.one_of("format", _STORE_FORMATS),
         friendly_name=store.text("friendly_name"),
         passphrase=store.text("passphrase"),
         key_passphrase=store.optional("key_passphrase"),
-        encryption=store.text("encryption"),
+        encryption=store.one_of("encryption", _ENCRYPTIONS),
         exclusive=store.flag("exclusive"),
         trusted=tuple(Trusted(item.text("friendly_name"), item.text("authority")) for item in store.items("trusted")),
         access=store.access(),
@@ -292,9 +336,9 @@ def _keystore(store: _Reader) -> Keystore:
 def _truststore(store: _Reader) -> Truststore:
     return Truststore(
         file=store.matching("file", _FILE),
-        format=store.text("format"),
+        format=store.one_of("format", ("pem", *_STORE_FORMATS)),
         passphrase=store.optional("passphrase"),
-        encryption=store.text("encryption"),
+        encryption=store.one_of("encryption", _ENCRYPTIONS),
         own_chain=store.flag("own_chain"),
         authorities=tuple(store.strings("authorities")),
         access=store.access(),

@@ -16,6 +16,7 @@ import fcntl
 import grp
 import os
 import pwd
+import re
 import secrets
 import stat
 import time
@@ -30,9 +31,16 @@ TEMPORARY_PREFIX = ".mtls-"
 
 _MAXIMUM_LINKS = 16
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# On the way somewhere, a directory need only be searchable: not every user may list what lies above its own files.
+_PASS_THROUGH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a FIFO put in a file's place must not hang the run.
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
+_MODE = re.compile(r"[0-7]{3,4}\Z")
+_NUMERIC = re.compile(r"[0-9]{1,10}\Z")
+# The last one means "leave it as it is" to chown(2).
+_MAXIMUM_IDENTIFIER = 2**32 - 2
 
 _REMEDIES = {
     errno.ENOSPC: "free some space there; nothing that was in use has been replaced",
@@ -108,6 +116,9 @@ class Directory:
             raise InputError("{0!r} is not a plain file name (in {1})".format(name, self.path))
         return self.path.rstrip("/") + "/" + name
 
+    def _below(self, name: str) -> str:
+        return os.path.dirname(self.path) if name == ".." else self._at(name)
+
     def names(self) -> List[str]:
         """Every name in the directory, sorted."""
         with _explained("list", self.path):
@@ -149,11 +160,11 @@ class Directory:
             descriptor = os.open(name, _OPEN_DIRECTORY, dir_fd=self._descriptor)
         return Directory(descriptor, path, self._context_of)
 
-    def reopen(self) -> Directory:
-        """The same directory under a descriptor of its own, to be closed by the caller."""
+    def reopen(self, path: Optional[str] = None) -> Directory:
+        """The same directory under a descriptor of its own, and a name of its own if given; the caller closes it."""
         with _explained("open", self.path):
             descriptor = os.open(".", _OPEN_DIRECTORY, dir_fd=self._descriptor)
-        return Directory(descriptor, self.path, self._context_of)
+        return Directory(descriptor, (path or self.path).rstrip("/") or "/", self._context_of)
 
     def make_directory(self, name: str, mode: int) -> Directory:
         """Create a directory with exactly `mode`, owned by this process's user, and open it."""
@@ -165,12 +176,15 @@ class Directory:
             self._label(directory._descriptor, path, None)
         return directory
 
-    def create(self, name: str, content: bytes, attributes: Attributes) -> None:
-        """Write a file that does not exist yet and fsync it; the caller syncs the directory when all are there."""
+    def create(self, name: str, content: bytes, attributes: Attributes, label: Optional[bytes] = None) -> None:
+        """Write a file that does not exist yet and fsync it; the caller syncs the directory when all are there.
+
+        `label` is the SELinux context of a file that the new one replaces elsewhere, see `label_of`.
+        """
         path = self._at(name)
         with _explained("write", path):
             try:
-                self._fill(name, content, attributes, path, None)
+                self._fill(name, content, attributes, path, label)
             except BaseException:
                 self._discard(name)
                 raise
@@ -181,7 +195,7 @@ class Directory:
         temporary = prefix + secrets.token_hex(8)
         with _explained("write", path):
             try:
-                self._fill(temporary, content, attributes, path, self._label_of(name))
+                self._fill(temporary, content, attributes, path, self.label_of(name))
                 os.rename(temporary, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
             except BaseException:
                 self._discard(temporary)
@@ -296,8 +310,10 @@ class Directory:
             # The failure came before the file did.
             return
 
-    def _label_of(self, name: str) -> Optional[bytes]:
-        """The SELinux context of the file that is about to be replaced: an administrator may have set it."""
+    def label_of(self, name: str) -> Optional[bytes]:
+        """The SELinux context of a file that is about to be replaced: an administrator may have set it."""
+        if self._context_of is _no_context:
+            return None
         try:
             descriptor = os.open(name, _OPEN_FILE, dir_fd=self._descriptor)
         except OSError:
@@ -310,14 +326,15 @@ class Directory:
             os.close(descriptor)
 
     def _label(self, descriptor: int, path: str, label: Optional[bytes]) -> None:
-        if self._context_of is _no_context:
+        context = self._context_of(path)
+        if context is None:
             return
-        wanted = label
-        if wanted is None:
-            context = self._context_of(path)
-            wanted = context.encode() if context else None
-        if wanted is not None:
-            os.setxattr(descriptor, _SELINUX_ATTRIBUTE, wanted)
+        try:
+            os.setxattr(descriptor, _SELINUX_ATTRIBUTE, label or context.encode())
+        except OSError as error:
+            # NFS, vfat or a mount with `context=`: one label holds for the whole file system.
+            if error.errno != errno.ENOTSUP:
+                raise
 
 
 _SELINUX_ATTRIBUTE = "security.selinux"
@@ -329,61 +346,66 @@ def open_directory(path: str, create: bool = False, context_of: ContextOf = _no_
     Raises DiskError where it is missing or may not be opened, or where a link on the way could have been
     put there by somebody else.
     """
-    if not path.startswith("/"):
-        raise InputError("{0!r} is not an absolute path".format(path))
-    with _explained("open", "/"):
-        current = Directory(os.open("/", _OPEN_DIRECTORY), "/", context_of)
-    pending = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+    if not path.startswith("/") or ".." in path.split("/"):
+        raise InputError("{0!r} must be an absolute path without '..'".format(path))
+    current = _pass_through("/", None, "/", context_of)
+    pending = _parts(path)
     links = 0
     try:
         while pending:
             name = pending.pop()
-            if name == "..":
-                raise InputError("{0!r} must not hold '..'".format(path))
-            found = current.entry(name)
+            found = None if name == ".." else current.entry(name)
             if found is not None and found.kind == "link":
                 links += 1
-                current, pending = _follow(current, found, name, pending, links, path)
-                continue
-            if found is None and create:
-                current.make_directory(name, 0o755).close()
-                current.sync()
-            below = current.subdirectory(name)
+                if links > _MAXIMUM_LINKS:
+                    raise DiskError("cannot open {0}: too many symbolic links".format(path))
+                target = _trusted_target(current, found, name)
+                pending += _parts(target)
+                below = _pass_through("/" if target.startswith("/") else ".", current, current.path, context_of)
+            else:
+                if found is None and name != ".." and create:
+                    _make_on_the_way(current, name)
+                below = _pass_through(name, current, current._below(name), context_of)
             current.close()
             current = below
-    except BaseException:
+        return current.reopen(path)
+    finally:
         current.close()
-        raise
-    current.path = path.rstrip("/") or "/"
-    return current
 
 
-def _follow(
-    current: Directory, found: Entry, name: str, pending: List[str], links: int, path: str
-) -> tuple[Directory, List[str]]:
-    """Step over a symbolic link on the way, if only root or this user can have put it there."""
-    place = current._at(name)
+def _parts(path: str) -> List[str]:
+    """A path's components, the last one first; '..' stands only in the targets of links."""
+    return [part for part in reversed(path.split("/")) if part not in ("", ".")]
+
+
+def _pass_through(name: str, parent: Optional[Directory], path: str, context_of: ContextOf) -> Directory:
+    with _explained("open", path):
+        descriptor = os.open(name, _PASS_THROUGH, dir_fd=None if parent is None else parent._descriptor)
+    return Directory(descriptor, "/" if name == "/" else path, context_of)
+
+
+def _make_on_the_way(current: Directory, name: str) -> None:
+    with current.reopen() as parent:
+        try:
+            parent.make_directory(name, 0o755).close()
+        except DiskError:
+            # Another run on a fresh host may have been quicker.
+            if parent.entry(name) is None:
+                raise
+        parent.sync()
+
+
+def _trusted_target(current: Directory, found: Entry, name: str) -> str:
+    """What a symbolic link on the way points to, if only root or this user can have put it there."""
     trusted = (0, os.geteuid())
     container = current.attributes()
     if found.attributes.owner not in trusted or container.owner not in trusted or container.mode & 0o022:
         raise DiskError(
             "{0} is a symbolic link in a place where somebody else may swap it; name the real path instead".format(
-                place
+                current._at(name)
             )
         )
-    if links > _MAXIMUM_LINKS:
-        raise DiskError("cannot open {0}: too many symbolic links".format(path))
-    target = found.target or ""
-    parts = [part for part in reversed(target.split("/")) if part not in ("", ".")]
-    if ".." in parts:
-        # Resolve what lies above by the kernel's own rules: the link is trusted.
-        base = os.path.realpath(os.path.join(current.path, target))
-        target, parts = base, [part for part in reversed(base.split("/")) if part]
-    if target.startswith("/"):
-        current.close()
-        with _explained("open", "/"):
-            current = Directory(os.open("/", _OPEN_DIRECTORY), "/", current._context_of)
-    return current, pending + parts
+    return found.target or ""
 
 
 def is_temporary(name: str) -> bool:
@@ -399,10 +421,7 @@ def resolve_attributes(owner: Optional[str], group: Optional[str], mode: str, wh
     """
     uid = os.geteuid() if owner is None else _number(owner, lambda name: pwd.getpwnam(name).pw_uid, "owner", where)
     gid = os.getegid() if group is None else _number(group, lambda name: grp.getgrnam(name).gr_gid, "group", where)
-    try:
-        bits = int(mode, 8)
-    except ValueError:
-        bits = -1
+    bits = int(mode, 8) if _MODE.match(mode) else -1
     if not 0 <= bits <= 0o777:
         raise InputError("{0}: mode {1!r} is not an octal string such as '0640'".format(where, mode))
     if os.geteuid() != 0 and (uid != os.geteuid() or gid not in [os.getegid(), *os.getgroups()]):
@@ -414,11 +433,11 @@ def resolve_attributes(owner: Optional[str], group: Optional[str], mode: str, wh
 
 
 def _number(name: str, look_up: Callable[[str], int], option: str, where: str) -> int:
-    if name.isdigit():
+    if _NUMERIC.match(name) and int(name) <= _MAXIMUM_IDENTIFIER:
         return int(name)
     try:
         return look_up(name)
-    except KeyError:
+    except (KeyError, ValueError):
         raise InputError(
             "{0}: {1} {2!r} does not exist on this host; create it first, or correct the name".format(
                 where, option, name

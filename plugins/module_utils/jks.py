@@ -40,6 +40,7 @@ def decode(data: bytes, passphrase: str, key_passphrase: Optional[str] = None) -
     body, digest = data[:-_DIGEST_SIZE], data[-_DIGEST_SIZE:]
     secret = encode_passphrase(passphrase, "utf-16-be")
     if not hmac.compare_digest(_digest(secret, body), digest):
+        _check_outline(body)
         raise PassphraseError("the JKS store does not open: the passphrase is wrong, or the file was altered")
     key_secret = secret if key_passphrase is None else encode_passphrase(key_passphrase, "utf-16-be")
     reader = _Reader(body)
@@ -47,7 +48,7 @@ def decode(data: bytes, passphrase: str, key_passphrase: Optional[str] = None) -
     version, count = reader.number(4), reader.number(4)
     if version not in (1, 2):
         raise UnsupportedError("the JKS store is of version {0}; 1 and 2 are known".format(version))
-    entries = tuple(_read_entry(reader, version, key_secret) for dummy in range(reader.count(count)))
+    entries = tuple(_read_entry(reader, version, key_secret) for _index in range(reader.count(count)))
     reader.end()
     return Store(entries, "jks")
 
@@ -67,6 +68,22 @@ def encode(store: Store, passphrase: str, key_passphrase: Optional[str] = None) 
     body = struct.pack(">III", _MAGIC, 2, len(store.entries))
     body += b"".join(_encode_entry(entry, key_secret) for entry in store.entries)
     return body + _digest(secret, body)
+
+
+def _check_outline(body: bytes) -> None:
+    """FormatError where no passphrase would help: the file ends early, or is no store at all."""
+    reader = _Reader(body)
+    reader.number(4)
+    version, count = reader.number(4), reader.number(4)
+    for _ in range(reader.count(count)):
+        kind = reader.number(4)
+        reader.text()
+        reader.number(8)
+        if kind == _KEY:
+            reader.block()
+        for _ in range(reader.count(reader.number(4)) if kind == _KEY else 1):
+            _read_certificate(reader, version)
+    reader.end()
 
 
 class _Reader:
@@ -132,7 +149,7 @@ def _read_entry(reader: _Reader, version: int, secret: bytes) -> Entry:
     if kind != _KEY:
         raise UnsupportedError("the JKS store's entry {0!r} is of the unknown type {1}".format(alias, kind))
     protected = reader.block()
-    chain = tuple(_read_certificate(reader, version) for dummy in range(reader.count(reader.number(4))))
+    chain = tuple(_read_certificate(reader, version) for _index in range(reader.count(reader.number(4))))
     return KeyEntry(alias, _open_key(protected, secret, alias), chain, created)
 
 

@@ -10,7 +10,7 @@ types, overlong texts and certificates of credentials it never asked about end i
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .difference import REASONS, Difference
@@ -22,6 +22,10 @@ STATES = ("active", "request", "absent", "failed", "held")
 MAXIMUM_SIZE = 4 * 1024 * 1024
 _MAXIMUM_TEXT = 64 * 1024
 _MAXIMUM_ITEMS = 10_000
+_MAXIMUM_GENERATION = 10**9
+# What a host sends of one credential: its directories may hold thousands of files that are not ours.
+_MAXIMUM_DIFFERENCES = 300
+_MAXIMUM_SHOWN = 1000
 
 
 @dataclass(frozen=True)
@@ -57,33 +61,65 @@ class Reply:
 
 
 def encode(reply: Reply) -> Dict[str, Any]:
-    """The reply as plain JSON values."""
-    return {"version": VERSION, **asdict(reply)}
+    """The reply as plain JSON values, with texts and lists cut to what the controller accepts."""
+    raw = {"version": VERSION, **asdict(reply)}
+    for credential in raw["credentials"]:
+        credential["differences"] = _few(credential["differences"])
+        credential["error"] = None if credential["error"] is None else _short(credential["error"])
+    return raw
+
+
+def _few(differences: Sequence[Dict[str, str]]) -> List[Dict[str, str]]:
+    """The first ones, and of those beyond them one for each further reason."""
+    kept = list(differences[:_MAXIMUM_DIFFERENCES])
+    seen = {item["reason"] for item in kept}
+    for item in differences[_MAXIMUM_DIFFERENCES:]:
+        if item["reason"] not in seen:
+            seen.add(item["reason"])
+            kept.append(item)
+    return [{key: _short(text) for key, text in item.items()} for item in kept]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MAXIMUM_SHOWN else text[:_MAXIMUM_SHOWN] + "..."
 
 
 def decode(raw: Mapping[str, Any], names: Sequence[str]) -> Reply:
     """Read a reply about the credentials `names`. Raises ReplyError where it is not what was agreed on."""
-    if len(json.dumps(raw, default=str)) > MAXIMUM_SIZE:
-        raise ReplyError("the host's reply is larger than {0} bytes".format(MAXIMUM_SIZE))
-    if raw.get("version") != VERSION:
+    _check_size(raw)
+    _map(raw, ("version", *_names_of(Reply)))
+    if _value(raw, "version", int) != VERSION:
         raise ReplyError("the host's reply is of another version")
     replies = tuple(_credential(item) for item in _list(raw, "credentials"))
     if sorted(reply.name for reply in replies) != sorted(names):
         raise ReplyError("the host's reply is not about the credentials that were sent")
     return Reply(
         changed=_value(raw, "changed", bool),
-        orphaned=tuple(_text(item) for item in _list(raw, "orphaned")),
+        orphaned=tuple(_shown(item) for item in _list(raw, "orphaned")),
         credentials=replies,
     )
 
 
+def _check_size(raw: object) -> None:
+    try:
+        size = len(json.dumps(raw, default=str))
+    except (TypeError, ValueError, RecursionError):
+        raise ReplyError("the host's reply is not of plain values") from None
+    if size > MAXIMUM_SIZE:
+        raise ReplyError("the host's reply is larger than {0} bytes".format(MAXIMUM_SIZE))
+
+
 def _credential(item: object) -> CredentialReply:
-    raw = _map(item)
+    raw = _map(item, _names_of(CredentialReply))
     state = _text(raw.get("state"))
     if state not in STATES:
         raise ReplyError("the host's reply holds an unknown state")
-    request = raw.get("request")
+    request, error = raw.get("request"), raw.get("error")
+    if (request is not None) != (state == "request") or (error is not None) != (state == "failed"):
+        raise ReplyError("the host's reply contradicts itself")
     generation = None if raw.get("generation") is None else _value(raw, "generation", int)
+    if generation is not None and not 0 < generation <= _MAXIMUM_GENERATION:
+        raise ReplyError("the host's reply holds an impossible generation")
     return CredentialReply(
         name=_text(raw.get("name")),
         state=state,
@@ -91,27 +127,34 @@ def _credential(item: object) -> CredentialReply:
         differences=tuple(_difference(entry) for entry in _list(raw, "differences")),
         generation=generation,
         certificate=_optional(raw.get("certificate")),
-        request=None if request is None else _request(_map(request)),
-        error=_optional(raw.get("error")),
-        directory=_text(raw.get("directory")),
+        request=None if request is None else _request(_map(request, _names_of(PendingRequest))),
+        error=None if error is None else _shown(error),
+        directory=_shown(raw.get("directory")),
     )
 
 
 def _request(raw: Mapping[str, Any]) -> PendingRequest:
-    return PendingRequest(_optional(raw.get("pem")), _optional(raw.get("since")))
+    since = raw.get("since")
+    return PendingRequest(_optional(raw.get("pem")), None if since is None else _shown(since))
 
 
 def _difference(item: object) -> Difference:
-    raw = _map(item)
+    raw = _map(item, _names_of(Difference))
     reason = _text(raw.get("reason"))
     if reason not in REASONS:
         raise ReplyError("the host's reply holds an unknown reason code")
-    return Difference(reason, _text(raw.get("where")), _text(raw.get("was")), _text(raw.get("wanted")))
+    return Difference(reason, _shown(raw.get("where")), _shown(raw.get("was")), _shown(raw.get("wanted")))
 
 
-def _map(item: object) -> Mapping[str, Any]:
+def _names_of(kind: type[Any]) -> Tuple[str, ...]:
+    return tuple(item.name for item in fields(kind))
+
+
+def _map(item: object, keys: Sequence[str]) -> Mapping[str, Any]:
     if not isinstance(item, dict):
         raise ReplyError("the host's reply holds something else where a map should be")
+    if set(item) != set(keys):
+        raise ReplyError("the host's reply holds a map with other keys than agreed on")
     return item
 
 
@@ -134,6 +177,12 @@ def _text(value: object) -> str:
         raise ReplyError("the host's reply holds something else where a short text should be")
     # A plain copy: the controller's own string types carry trust marks that a host must not set.
     return str.__str__(value)
+
+
+def _shown(value: object) -> str:
+    """A text that people will read: nothing in it may steer their terminal, forge a line or break an encoder."""
+    text = _text(value)
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
 def _optional(value: object) -> Optional[str]:

@@ -81,7 +81,8 @@ def main() -> None:
 
     def context_of(path: str) -> str | None:
         context = module.selinux_default_context(path) if module.selinux_enabled() else []
-        return ":".join(context) if context else None
+        # The policy may have no rule for a path: its parts are None then.
+        return ":".join(context) if context and all(context) else None
 
     try:
         require_cryptography()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime
-from typing import Callable, List, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 from ..errors import DiskError
 from ..files import Attributes, ContextOf, Directory
@@ -109,12 +109,13 @@ class Application:
         if directory.entry(GENERATIONS) is None:
             directory.make_directory(GENERATIONS, DIRECTORY_MODE).close()
             directory.sync()
+        labels = self._labels(directory, staged)
         with directory.subdirectory(GENERATIONS) as generations:
             staging = self._prefix + directory_name(staged.number)
             try:
                 with generations.make_directory(staging, 0o700) as generation:
                     for name, content, attributes in staged.files:
-                        generation.create(name, content, attributes)
+                        generation.create(name, content, attributes, labels.get(name))
                     generation.set_own_mode(DIRECTORY_MODE)
                     generation.sync()
                 generations.rename(staging, directory_name(staged.number))
@@ -122,6 +123,14 @@ class Application:
                 if generations.entry(staging) is not None:
                     generations.remove_tree(staging)
                 raise
+
+    def _labels(self, directory: Directory, staged: Staged) -> Dict[str, Optional[bytes]]:
+        """The SELinux contexts of the files that the new ones replace."""
+        number = self._plan.observation.number
+        if number is None:
+            return {}
+        with _below(directory, current_target(number)) as generation:
+            return {name: generation.label_of(name) for name, _content, _attributes in staged.files}
 
     def _promote(self, directory: Directory) -> None:
         number = self._plan.number
@@ -131,7 +140,9 @@ class Application:
     def _links(self, directory: Directory) -> None:
         plan = self._plan.links
         before = self._plan.observation.journal
-        self._record(directory, before, journals.Journal({**before.links, **plan.journal.links}))
+        both = journals.Journal({**before.links, **plan.journal.links})
+        if both.links != before.links or plan.record:
+            self._record(directory, both)
         number = self._plan.number
         for item in plan.place:
             content = b""
@@ -143,12 +154,12 @@ class Application:
             links.remove(path, self._context_of)
         for parent, name in plan.leftovers:
             links.remove_leftover(parent, name, self._context_of)
-        self._record(directory, journals.Journal({**before.links, **plan.journal.links}), plan.journal)
+        if both.links != plan.journal.links:
+            self._record(directory, plan.journal)
 
-    def _record(self, directory: Directory, before: journals.Journal, after: journals.Journal) -> None:
-        if before.links != after.links:
-            owner = directory.attributes()
-            directory.write(journals.NAME, journals.encode(after), Attributes(owner.owner, owner.group, 0o600))
+    def _record(self, directory: Directory, journal: journals.Journal) -> None:
+        owner = directory.attributes()
+        directory.write(journals.NAME, journals.encode(journal), Attributes(owner.owner, owner.group, journals.MODE))
 
     def _request(self, directory: Directory, now: datetime) -> None:
         if directory.entry(NEXT) is not None:

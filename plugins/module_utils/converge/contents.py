@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from .. import certificate as certificates
 from .. import chain as chains
 from ..difference import Difference
-from ..document import Access, Credential, Truststore
-from ..errors import InputError
+from ..document import Access, Credential, Keystore, Truststore
+from ..errors import FormatError, InputError
 from ..files import Attributes, resolve_attributes
 from . import stores
+from .manifest import NAME as MANIFEST
 from .manifest import Manifest, digest
 from .material import CERTIFICATE, CHAIN, CLIENT, FULL_CHAIN, KEY, TRUST, Material
+from .observe import Observation
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,53 @@ def wanted_names(wanted: Credential) -> List[str]:
     return [KEY, CERTIFICATE, CHAIN, FULL_CHAIN, CLIENT, *trust, *own]
 
 
-def check_access(wanted: Credential) -> None:
-    """Raise InputError where an owner, group or mode cannot be had on this host."""
+def check(wanted: Credential, authorities: Mapping[str, Sequence[bytes]]) -> None:
+    """Raise InputError for all that would fail only after a certificate was issued, were it not found before."""
+    _check_access(wanted)
+    _check_names(wanted)
+    _check_authorities(wanted, authorities)
+    _check_key(wanted)
+    for keystore in wanted.keystores:
+        stores.check(keystore, wanted.name, authorities)
+
+
+def check_stores(wanted: Credential, observation: Observation) -> None:
+    """Raise PassphraseError where a new generation could not take over what an old store holds."""
+    stored: List[Union[Keystore, Truststore]] = [*wanted.keystores, *wanted.truststores]
+    for item in stored:
+        found = observation.files.get(item.file)
+        if found is not None and found.content and item.format != "pem":
+            try:
+                stores.open_keystore(found.content, item, wanted)
+            except FormatError:
+                # Garbage holds nothing to take over.
+                continue
+
+
+def _check_names(wanted: Credential) -> None:
+    names = [MANIFEST, *wanted_names(wanted)]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError("credential {0}: the file {1!r} is there twice".format(wanted.name, name))
+    for link in wanted.links:
+        if link.file not in names[1:]:
+            raise InputError(
+                "credential {0}, link {1}: there is no file {2!r}".format(wanted.name, link.path, link.file)
+            )
+
+
+def _check_key(wanted: Credential) -> None:
+    """The same rules as those of private_key.dump, which meets the key only when its certificate has come."""
+    where = "credential {0}: ".format(wanted.name)
+    if wanted.key.passphrase == "":
+        raise InputError(where + "the key's passphrase is empty; leave it out for a key that is not encrypted")
+    if wanted.key.format == "traditional" and wanted.key.passphrase is not None:
+        raise InputError(where + "a traditional private key cannot be encrypted safely; use format pkcs8")
+    if wanted.key.format == "traditional" and wanted.key.kind.type == "Ed25519":
+        raise InputError(where + "there is no traditional format for Ed25519 keys; use format pkcs8")
+
+
+def _check_access(wanted: Credential) -> None:
     resolve(wanted.access, wanted.name)
     for group in (wanted.keystores, wanted.truststores, wanted.configs):
         for item in group:
@@ -71,7 +118,7 @@ def wanted_files(
     full = certificates.to_pem([material.certificate, *_without_root(material.chain)])
     pem: Dict[str, Tuple[bytes, str, str]] = {
         KEY: (material.key_pem, "key_missing", "key_unreadable"),
-        CERTIFICATE: (certificates.to_pem([material.certificate]), "certificate_missing", "certificate_unreadable"),
+        CERTIFICATE: (certificates.to_pem([material.certificate]), "certificate_missing", "file_changed"),
         CHAIN: (certificates.to_pem(material.chain), "chain_incomplete", "chain_changed"),
         FULL_CHAIN: (full, "file_missing", "file_changed"),
         CLIENT: (_ended(material.key_pem) + full, "file_missing", "file_changed"),
@@ -135,8 +182,8 @@ def _bundle(names: Sequence[str], authorities: Mapping[str, Sequence[bytes]]) ->
     return certificates.to_pem([certificates.from_der(der) for der in unique])
 
 
-def check_authorities(wanted: Credential, authorities: Mapping[str, Sequence[bytes]]) -> None:
-    """Raise InputError where a store asks for an authority that did not travel with the document."""
+def _check_authorities(wanted: Credential, authorities: Mapping[str, Sequence[bytes]]) -> None:
+    """An authority that a store asks for may not have travelled with the document."""
     asked = list(wanted.authorities)
     asked += [trusted.authority for keystore in wanted.keystores for trusted in keystore.trusted]
     asked += [name for truststore in wanted.truststores for name in truststore.authorities]

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Dict, Mapping
+from typing import Dict, Mapping, Optional
 
 NAME = "state.json"
+MODE = 0o600
 VERSION = 1
 
 
@@ -28,15 +29,15 @@ def encode(journal: Journal) -> bytes:
     return (json.dumps({"version": VERSION, "links": dict(journal.links)}, indent=2, sort_keys=True) + "\n").encode()
 
 
-def decode(content: bytes) -> Journal:
-    """Read a journal; what is not one counts as empty."""
+def decode(content: bytes) -> Optional[Journal]:
+    """Read a journal; None where it is not one."""
     try:
         raw = json.loads(content)
         links: Dict[str, str] = {
             path: kind
             for path, kind in raw["links"].items()
-            if isinstance(path, str) and path.startswith("/") and kind in ("link", "copy")
+            if path.startswith("/") and ".." not in path.split("/") and "\0" not in path and kind in ("link", "copy")
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return Journal()
+        return None
     return Journal(links)

@@ -13,15 +13,16 @@ from __future__ import annotations
 import hashlib
 import os.path
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import AbstractSet, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ..difference import Difference
 from ..document import Credential, Link
 from ..errors import InputError
 from ..files import TEMPORARY_PREFIX, Attributes, ContextOf, Directory, Entry, open_directory
+from . import journal as journals
 from .contents import resolve
 from .journal import Journal
-from .observe import CURRENT, MAXIMUM_FILE
+from .observe import CURRENT, MAXIMUM_FILE, Observation
 
 _LINK, _COPY = "link", "copy"
 
@@ -39,17 +40,21 @@ class Placed:
 
 @dataclass(frozen=True)
 class LinkPlan:
-    """What to do about links: paths to place, paths to remove, leftovers (directory, name) of runs cut off."""
+    """What to do about links: paths to place, paths to remove, leftovers (directory, name) of runs cut off.
+
+    `journal` is what the journal will hold, `record` whether that is to be written even if nothing else is done.
+    """
 
     differences: Tuple[Difference, ...] = ()
     place: Tuple[Placed, ...] = ()
     remove: Tuple[str, ...] = ()
     leftovers: Tuple[Tuple[str, str], ...] = ()
     journal: Journal = field(default_factory=Journal)
+    record: bool = False
 
     @property
     def empty(self) -> bool:
-        return not (self.place or self.remove or self.leftovers)
+        return not (self.place or self.remove or self.leftovers or self.record)
 
 
 def prefix(credential_directory: str) -> str:
@@ -57,43 +62,88 @@ def prefix(credential_directory: str) -> str:
     return TEMPORARY_PREFIX + hashlib.sha256(credential_directory.encode()).hexdigest()[:12] + "-"
 
 
-def plan(
-    wanted: Credential,
-    credential_directory: str,
-    journal: Journal,
-    contents: Mapping[str, bytes],
-    context_of: ContextOf,
-) -> LinkPlan:
+@dataclass(frozen=True)
+class Places:
+    """Where links may be: below `root` lie the credentials, below `directory` this one.
+
+    `placed` are paths that the journals of all credentials name; `claimed` those that another credential of the
+    same document wants, and so are not removed for this one.
+    """
+
+    root: str
+    directory: str
+    placed: AbstractSet[str]
+    claimed: AbstractSet[str]
+    context_of: ContextOf
+
+
+def plan(wanted: Credential, observation: Observation, places: Places, contents: Mapping[str, bytes]) -> LinkPlan:
     """Compare links with the disk. `contents` holds the files' bytes as they will be; missing ones will change.
 
     Raises InputError and DiskError where a path cannot be had; nothing was changed then.
     """
-    differences: List[Difference] = []
+    journal = observation.journal
+    differences = _journal_differences(observation)
     place: List[Placed] = []
-    leftovers: List[Tuple[str, str]] = []
     kinds: Dict[str, str] = {}
     for link in wanted.links:
         where = "credential {0}, link {1}".format(wanted.name, link.path)
         kinds[link.path] = _COPY if link.copy else _LINK
-        with _parent(link.path, where, context_of) as directory:
+        with _parent(link.path, where, places.context_of) as directory:
             found = directory.entry(os.path.basename(link.path))
-            _check(found, link, where, _is_ours(found, link.path, credential_directory, journal))
-            item = _placed(link, credential_directory, where)
+            item = _placed(link, places.directory, where)
             was = _difference(directory, found, item, contents)
-            if was is None and journal.links.get(link.path) != item.kind:
-                was = "made by somebody else"
-            leftovers += [
-                (directory.path, name) for name in directory.names() if name.startswith(prefix(credential_directory))
-            ]
+            _check(found, link, where, was is None or _is_ours(found, link.path, places))
         if was is not None:
             place.append(item)
+        elif journal.links.get(link.path) != item.kind:
+            # As wanted already: it is only to be remembered, so that it can be removed one day.
+            was = "made by somebody else"
+        if was is not None:
             differences.append(Difference("link_changed", link.path, was, _described(item)))
-    gone = [path for path in journal.links if path not in kinds]
-    remove = [path for path in gone if _still_ours(path, journal.links[path], credential_directory, context_of)]
+    remove = removals(observation, places, kept=kinds)
     differences += [Difference("link_changed", path, journal.links[path], "absent") for path in remove]
-    leftovers = sorted(set(leftovers))
-    differences += [Difference("generation_incomplete", "/".join(item), "unfinished", "absent") for item in leftovers]
-    return LinkPlan(tuple(differences), tuple(place), tuple(remove), tuple(leftovers), Journal(kinds))
+    leftovers, found_differences = unfinished([*kinds, *journal.links], places)
+    return LinkPlan(
+        differences=(*differences, *found_differences),
+        place=tuple(place),
+        remove=tuple(remove),
+        leftovers=tuple(leftovers),
+        journal=Journal(kinds),
+        record=journal.links != kinds or bool(_journal_differences(observation)),
+    )
+
+
+def _journal_differences(observation: Observation) -> List[Difference]:
+    found = observation.journal_file
+    if found is None:
+        return []
+    if not observation.journal_readable:
+        return [Difference("journal_unreadable", journals.NAME, "unreadable, or open to others", "a journal")]
+    if found.entry.attributes.mode == journals.MODE:
+        return []
+    modes = ["{0:04o}".format(mode) for mode in (found.entry.attributes.mode, journals.MODE)]
+    return [Difference("mode_changed", journals.NAME, *modes)]
+
+
+def unfinished(paths: Iterable[str], places: Places) -> Tuple[List[Tuple[str, str]], List[Difference]]:
+    """What runs that were cut off left beside links: (directory, name) of each, and a difference per directory.
+
+    A service's user may own the directory: only what a run of ours can have left counts, files and links.
+    """
+    leftovers: List[Tuple[str, str]] = []
+    differences = []
+    for parent in sorted({os.path.dirname(path) for path in paths}):
+        if not os.path.isdir(parent):
+            continue
+        with open_directory(parent, context_of=places.context_of) as directory:
+            names = [name for name in directory.names() if name.startswith(prefix(places.directory))]
+            entries = {name: directory.entry(name) for name in names}
+        ours = [name for name, entry in entries.items() if entry is not None and entry.kind in ("file", "link")]
+        if ours:
+            leftovers += [(parent, name) for name in ours]
+            differences.append(Difference("leftover_found", parent, "{0} unfinished".format(len(ours)), "absent"))
+    return leftovers, differences
 
 
 def place(item: Placed, content: bytes, credential_directory: str, context_of: ContextOf) -> None:
@@ -115,12 +165,19 @@ def remove(path: str, context_of: ContextOf) -> None:
 def remove_leftover(parent: str, name: str, context_of: ContextOf) -> None:
     """Remove an unfinished file that a run which was cut off left beside a link."""
     with open_directory(parent, context_of=context_of) as directory:
-        directory.remove(name)
+        entry = directory.entry(name)
+        if entry is not None and entry.kind != "directory":
+            directory.remove(name)
 
 
-def removals(credential_directory: str, journal: Journal, context_of: ContextOf) -> List[str]:
-    """The paths elsewhere that go when the credential goes."""
-    return [path for path, kind in journal.links.items() if _still_ours(path, kind, credential_directory, context_of)]
+def removals(observation: Observation, places: Places, kept: Iterable[str] = ()) -> List[str]:
+    """The paths elsewhere that the journal names and nobody wants any more, as far as they are there."""
+    staying = {*kept, *places.claimed}
+    return [
+        path
+        for path, kind in observation.journal.links.items()
+        if path not in staying and _still_ours(path, kind, places.directory, places.context_of)
+    ]
 
 
 def _parent(path: str, where: str, context_of: ContextOf) -> Directory:
@@ -144,10 +201,11 @@ def _check(found: Optional[Entry], link: Link, where: str, ours: bool) -> None:
         )
 
 
-def _is_ours(found: Optional[Entry], path: str, credential_directory: str, journal: Journal) -> bool:
-    if found is None or path in journal.links:
+def _is_ours(found: Optional[Entry], path: str, places: Places) -> bool:
+    """Whether this collection made it, for this credential or for another one that is kept below the same root."""
+    if found is None or path in places.placed:
         return True
-    return found.target is not None and found.target.startswith(credential_directory + "/")
+    return found.target is not None and found.target.startswith(places.root + "/")
 
 
 def _placed(link: Link, credential_directory: str, where: str) -> Placed:

@@ -16,7 +16,7 @@ from .. import chain as chains
 from .. import private_key as private_keys
 from ..difference import Difference
 from ..document import Credential
-from ..errors import Error, FormatError, PassphraseError
+from ..errors import Error, FormatError, PassphraseError, UnsupportedError
 from .manifest import digest
 from .observe import Found, Observation
 from .stores import open_keystore
@@ -29,6 +29,7 @@ CLIENT = "client.pem"
 TRUST = "trust.pem"
 
 _BUNDLES = (FULL_CHAIN, CLIENT)
+_BEGIN_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,14 @@ class Material:
 class Search:
     """What was found: material (None where a new certificate is needed) and the differences met on the way.
 
-    `explained` holds those of files that can be mended from the material; `lost` those that cannot.
+    `explained` holds those of files that can be mended from the material; `lost` those that cannot. `key` is a key
+    that was found, also where there is no material.
     """
 
     material: Optional[Material]
     explained: Mapping[str, List[Difference]]
     lost: Tuple[Difference, ...] = ()
+    key: Optional[Any] = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,50 @@ def find(observation: Observation, wanted: Credential) -> Search:
     key, key_differences = _key(files, wanted, certificate)
     lost = tuple(certificate_differences if certificate is None else ()) + tuple(key_differences if key is None else ())
     if key is None or certificate is None:
-        return Search(None, {}, lost)
+        return Search(None, {}, lost, key)
     chain, chain_differences = _chain(observation, wanted, certificate)
     if chain is None:
-        return Search(None, {}, tuple(chain_differences))
-    found = files.get(KEY)
-    intact = found is not None and found.content is not None and not key_differences
-    key_pem = found.content if intact and found else private_keys.dump(key, wanted.key.format, wanted.key.passphrase)
+        return Search(None, {}, tuple(chain_differences), key)
+    if not key_differences:
+        key_differences = _altered(observation, KEY)
+    key_pem = _key_pem(files, wanted, key, bool(key_differences))
     explained = {KEY: key_differences, CERTIFICATE: certificate_differences, CHAIN: chain_differences}
-    return Search(Material(key, key_pem or b"", certificate, chain), explained)
+    return Search(Material(key, key_pem, certificate, chain), explained, key=key)
+
+
+def _altered(observation: Observation, name: str) -> List[Difference]:
+    """Whether a file that still serves its purpose has other bytes than those that were written."""
+    found, manifest = observation.files.get(name), observation.manifest
+    recorded = manifest.files.get(name) if manifest is not None else None
+    if recorded is None or found is None or found.content is None or digest(found.content) == recorded:
+        return []
+    return [Difference("file_changed", name, "sha256 " + digest(found.content), "sha256 " + recorded)]
+
+
+def _key_pem(files: Mapping[str, Found], wanted: Credential, key: Any, damaged: bool) -> bytes:
+    """The bytes for key.pem: those that are there, else those in client.pem, else new ones.
+
+    An encrypted key has new bytes whenever it is written; client.pem would have to follow for nothing.
+    """
+    if not damaged:
+        return files[KEY].content or b""
+    client = files.get(CLIENT)
+    begin = client.content.find(_BEGIN_CERTIFICATE) if client is not None and client.content else -1
+    if client is not None and client.content and begin > 0:
+        candidate = client.content[:begin]
+        try:
+            opened = open_key(candidate, wanted, CLIENT)
+        except (FormatError, PassphraseError, UnsupportedError):
+            # Only a second source: its own state is judged where it is compared.
+            opened = None
+        if opened is not None and not opened.differences and _same(opened.key, key):
+            return candidate
+    return private_keys.dump(key, wanted.key.format, wanted.key.passphrase)
+
+
+def _same(one: Any, other: Any) -> bool:
+    fingerprints = [private_keys.public_fingerprint(key.public_key()) for key in (one, other)]
+    return fingerprints[0] == fingerprints[1]
 
 
 def open_key(content: bytes, wanted: Credential, where: str) -> _OpenedKey:
@@ -124,7 +162,7 @@ def _key(files: Mapping[str, Found], wanted: Credential, certificate: Any) -> Tu
     else:
         try:
             opened = open_key(found.content or b"", wanted, KEY)
-        except FormatError:
+        except (FormatError, UnsupportedError):
             differences = [Difference("key_unreadable", KEY, "not a private key")]
         else:
             public = private_keys.public_fingerprint(opened.key.public_key())
@@ -143,7 +181,7 @@ def _other_keys(files: Mapping[str, Found], wanted: Credential) -> Iterator[Any]
     if client is not None and client.content:
         try:
             yield open_key(client.content, wanted, CLIENT).key
-        except (FormatError, PassphraseError):
+        except (FormatError, PassphraseError, UnsupportedError):
             # Only a second source: its own state is judged where it is compared.
             pass
     for store in wanted.keystores:
@@ -189,23 +227,22 @@ def _certificate(observation: Observation, wanted: Credential) -> Tuple[Optional
 def _chain(
     observation: Observation, wanted: Credential, certificate: Any
 ) -> Tuple[Optional[Tuple[Any, ...]], List[Difference]]:
+    """The chain that was written, from wherever it still is; else what chain.pem holds, if that is one."""
     found = observation.files.get(CHAIN)
-    if found is not None and found.content is not None:
-        pool = _load(found)
-        ordered = chains.order(certificate, pool)
-        if len(ordered) == len(pool) and (pool or not found.content.strip()):
-            return tuple(ordered), _order_difference(pool, ordered)
-    reason = "chain_incomplete" if found is None else "chain_changed"
-    differences = [Difference(reason, CHAIN)]
-    pool = list(_other_certificates(observation.files, wanted)) + (_load(found) if found is not None else [])
-    ordered = chains.order(certificate, pool)
+    pool = _load(found) if found is not None and found.content is not None else []
+    own = chains.order(certificate, pool)
+    whole = found is not None and found.content is not None and (bool(pool) or not found.content.strip())
     recorded = observation.manifest.files.get(CHAIN) if observation.manifest is not None else None
-    if recorded is None:
-        return (tuple(ordered), differences) if ordered else (None, differences)
-    for length in range(len(ordered), -1, -1):
-        if recorded == chain_digest(ordered[:length]):
-            return tuple(ordered[:length]), differences
-    return None, differences
+    if whole and len(own) == len(pool) and recorded in (None, digest(found.content or b"") if found else None):
+        return tuple(own), _order_difference(pool, own)
+    differences = _altered(observation, CHAIN) if whole else []
+    differences = differences or [Difference("chain_incomplete" if found is None else "chain_changed", CHAIN)]
+    gathered = chains.order(certificate, [*_other_certificates(observation.files, wanted), *pool])
+    for length in range(len(gathered), -1, -1):
+        if recorded == chain_digest(gathered[:length]):
+            return tuple(gathered[:length]), differences
+    best = max(own, gathered, key=len)
+    return (tuple(best), differences) if best else (None, differences)
 
 
 def _order_difference(pool: Sequence[Any], ordered: Sequence[Any]) -> List[Difference]:

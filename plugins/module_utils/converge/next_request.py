@@ -16,7 +16,7 @@ from .. import private_key as private_keys
 from .. import request as requests
 from ..difference import Difference
 from ..document import Answer, Credential
-from ..errors import FormatError, InputError
+from ..errors import FormatError, InputError, UnsupportedError
 from ..files import Attributes, Directory
 from .material import KEY, Material, open_key
 from .observe import NEXT, NEXT_MODE, Observation
@@ -44,12 +44,15 @@ def waiting(observation: Observation, wanted: Credential) -> Tuple[Optional[Wait
     key_found, request_found = files.get(KEY), files.get(REQUEST)
     where = NEXT + "/" + REQUEST
     if key_found is None or request_found is None:
-        return None, [Difference("generation_incomplete", NEXT, "half a request", "key and request")]
+        return None, [Difference("request_unreadable", NEXT, "half a request", "key and request")]
     try:
         key = open_key(key_found.content or b"", wanted, NEXT + "/" + KEY).key
         request = requests.load(request_found.content or b"")
-    except FormatError:
-        return None, [Difference("generation_incomplete", NEXT, "unreadable", "key and request")]
+    except (FormatError, UnsupportedError):
+        return None, [Difference("request_unreadable", NEXT, "unreadable", "key and request")]
+    if not requests.signature_is_valid(request):
+        # Nobody would answer it, ever.
+        return None, [Difference("request_unreadable", NEXT, "a request with a wrong signature", "key and request")]
     fingerprint = private_keys.public_fingerprint(key.public_key())
     if fingerprint != private_keys.public_fingerprint(request.public_key()):
         return None, [Difference("key_mismatch", where, "not of the key beside it", fingerprint)]
@@ -80,14 +83,14 @@ def make(directory: Directory, wanted: Credential, key: Optional[Any], prefix: s
     return Waiting(key, request_pem, private_keys.public_fingerprint(key.public_key()), since)
 
 
-def answered(request: Waiting, answer: Answer, wanted: Credential, now: datetime) -> Material:
+def answered(request: Optional[Waiting], answer: Answer, wanted: Credential, now: datetime) -> Material:
     """The material that an answer completes. Raises InputError where it does not fit; nothing was changed then."""
     where = "the certificate for credential {0}".format(wanted.name)
-    if answer.public_fingerprint != request.public_fingerprint:
+    if request is None or answer.public_fingerprint != request.public_fingerprint:
         raise InputError("{0} answers another request; run again".format(where))
     try:
         leaf, *rest = [certificates.from_der(der) for der in answer.certificates]
-    except (FormatError, ValueError):
+    except (FormatError, UnsupportedError, ValueError):
         raise InputError("{0} is unreadable".format(where)) from None
     if certificates.public_fingerprint(leaf) != request.public_fingerprint:
         raise InputError("{0} does not fit its key".format(where))

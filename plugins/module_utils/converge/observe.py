@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
-from typing import Dict, Mapping, Optional, Tuple
+from typing import AbstractSet, Dict, Mapping, Optional, Tuple
 
 from ..errors import DiskError, FormatError
 from ..files import Attributes, Directory, Entry, is_temporary
@@ -19,6 +20,7 @@ CURRENT = "current"
 NEXT = "next"
 DIRECTORY_MODE = 0o755
 NEXT_MODE = 0o700
+NEXT_FILES = frozenset(["key.pem", "request.pem", "since.json"])
 
 MAXIMUM_FILE = 8 * 1024 * 1024
 """Bytes: a truststore with every public authority has less than one MiB."""
@@ -28,7 +30,7 @@ _NUMBER = re.compile(r"[0-9]{4,9}\Z")
 
 @dataclass(frozen=True)
 class Found:
-    """A name in a directory; `content` is None where it is no regular file of a sane size."""
+    """A name in a directory; `content` is None where it is no regular file of a sane size, or nobody's business."""
 
     entry: Entry
     content: Optional[bytes] = field(repr=False)
@@ -45,6 +47,8 @@ class Observation:
     manifest: Optional[manifests.Manifest] = None
     manifest_file: Optional[Found] = None
     journal: journals.Journal = field(default_factory=journals.Journal)
+    journal_file: Optional[Found] = None
+    journal_readable: bool = True
     generations: Tuple[int, ...] = ()
     leftovers: Tuple[Tuple[str, str], ...] = ()
     directories: Mapping[str, Attributes] = field(default_factory=dict)
@@ -62,18 +66,42 @@ def current_target(number: int) -> str:
     return GENERATIONS + "/" + directory_name(number)
 
 
-def observe(root: Optional[Directory], name: str) -> Observation:
-    """Look at one credential below the root (None: the root does not exist yet)."""
+def observe(root: Optional[Directory], name: str, files: AbstractSet[str] = frozenset()) -> Observation:
+    """Look at one credential below the root (None: the root does not exist yet).
+
+    `files` are the names whose content matters; of others in the generation only the entry is looked at. Raises
+    DiskError where something stands in the way that no run would remove.
+    """
     entry = root.entry(name) if root is not None else None
     if root is None or entry is None:
         return Observation()
     if entry.kind != "directory":
         raise DiskError("{0}/{1} is not a directory; move it out of the way".format(root.path, name))
     with root.subdirectory(name) as directory:
-        return _observe(directory)
+        return _observe(directory, files)
 
 
-def _observe(directory: Directory) -> Observation:
+def journal_of(root: Directory, name: str) -> journals.Journal:
+    """The journal of the credential in one directory below the root; an empty one where there is none to trust."""
+    with root.subdirectory(name) as directory:
+        return _journal(directory)[0]
+
+
+def is_credential(root: Directory, name: str) -> bool:
+    """Whether a directory below the root looks like a credential's. One that may not be looked into does not."""
+    try:
+        if not _is_directory(root, name):
+            return False
+        with root.subdirectory(name) as directory:
+            return any(_is_directory(directory, part) for part in (GENERATIONS, NEXT))
+    except DiskError:
+        return False
+
+
+def _observe(directory: Directory, names: AbstractSet[str]) -> Observation:
+    for name in (CURRENT, journals.NAME):
+        _refuse(directory, name, ("directory",))
+    _refuse(directory, GENERATIONS, ("file", "link", "other"))
     leftovers = [("", name) for name in directory.names() if is_temporary(name)]
     directories = {"": directory.attributes()}
     generations = _generations(directory, leftovers, directories)
@@ -85,7 +113,7 @@ def _observe(directory: Directory) -> Observation:
     if number is not None:
         with directory.subdirectory(GENERATIONS) as below, below.subdirectory(directory_name(number)) as generation:
             directories[current_target(number)] = generation.attributes()
-            files = _read_all(generation)
+            files = _read_all(generation, {*names, manifests.NAME})
         leftovers += [(current_target(number), name) for name in files if is_temporary(name)]
     manifest = files.pop(manifests.NAME, None)
     has_next = _is_directory(directory, NEXT)
@@ -93,8 +121,8 @@ def _observe(directory: Directory) -> Observation:
     if has_next:
         with directory.subdirectory(NEXT) as below:
             directories[NEXT] = below.attributes()
-            next_files = _read_all(below)
-    journal = _read(directory, journals.NAME)
+            next_files = _read_all(below, NEXT_FILES)
+    journal, journal_file, journal_readable = _journal(directory)
     return Observation(
         exists=True,
         number=number,
@@ -102,7 +130,9 @@ def _observe(directory: Directory) -> Observation:
         files={name: found for name, found in files.items() if not is_temporary(name)},
         manifest=manifests.decode(manifest.content) if manifest and manifest.content else None,
         manifest_file=manifest,
-        journal=journals.decode(journal.content) if journal and journal.content else journals.Journal(),
+        journal=journal,
+        journal_file=journal_file,
+        journal_readable=journal_readable,
         generations=tuple(generations),
         leftovers=tuple(leftovers),
         directories=directories,
@@ -119,8 +149,35 @@ def _generations(
     with directory.subdirectory(GENERATIONS) as below:
         directories[GENERATIONS] = below.attributes()
         names = below.names()
+        numbered = [name for name in names if _NUMBER.match(name) and directory_name(int(name)) == name]
+        whole = [name for name in numbered if _is_directory(below, name)]
     leftovers += [(GENERATIONS, name) for name in names if is_temporary(name)]
-    return sorted(int(name) for name in names if _NUMBER.match(name))
+    leftovers += [(GENERATIONS, name) for name in numbered if name not in whole]
+    return sorted(int(name) for name in whole)
+
+
+def _refuse(directory: Directory, name: str, kinds: Tuple[str, ...]) -> None:
+    entry = directory.entry(name)
+    if entry is not None and entry.kind in kinds:
+        raise DiskError(
+            "{0}/{1} is {2} where {3} belongs; move it away".format(
+                directory.path,
+                name,
+                "a directory" if entry.kind == "directory" else "no directory",
+                "none" if entry.kind == "directory" else "one",
+            )
+        )
+
+
+def _journal(directory: Directory) -> tuple[journals.Journal, Optional[Found], bool]:
+    """The journal, its file, and whether it can be trusted: whoever writes to it tells us what to remove."""
+    found = _read(directory, journals.NAME)
+    if found is None:
+        return journals.Journal(), None, True
+    attributes = found.entry.attributes
+    safe = attributes.owner in (0, os.geteuid()) and not attributes.mode & 0o022
+    journal = journals.decode(found.content) if safe and found.content is not None else None
+    return journal or journals.Journal(), found, journal is not None
 
 
 def _in_use(directory: Directory, generations: list[int]) -> tuple[Optional[int], bool]:
@@ -142,20 +199,20 @@ def _is_directory(directory: Directory, name: str) -> bool:
     return entry is not None and entry.kind == "directory"
 
 
-def _read_all(directory: Directory) -> Dict[str, Found]:
+def _read_all(directory: Directory, names: AbstractSet[str]) -> Dict[str, Found]:
     found = {}
     for name in directory.names():
-        file = _read(directory, name)
+        file = _read(directory, name, name in names)
         if file is not None:
             found[name] = file
     return found
 
 
-def _read(directory: Directory, name: str) -> Optional[Found]:
+def _read(directory: Directory, name: str, whole: bool = True) -> Optional[Found]:
     entry = directory.entry(name)
     if entry is None:
         return None
-    if entry.kind != "file":
+    if entry.kind != "file" or not whole or entry.size > MAXIMUM_FILE:
         return Found(entry, None)
     try:
         return Found(entry, directory.read(name, MAXIMUM_FILE))

@@ -8,19 +8,22 @@ The plan serves check mode and the real run alike, so that what is predicted is 
 
 from __future__ import annotations
 
+import os.path
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import AbstractSet, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .. import certificate as certificates
+from .. import private_key as private_keys
 from ..difference import Difference
 from ..document import Credential
+from ..errors import InputError
 from ..files import Attributes, ContextOf
 from . import contents, links, mounts, next_request
 from . import manifest as manifests
 from .material import KEY, Material, Search, find
 from .need import needs
-from .observe import DIRECTORY_MODE, NEXT, NEXT_MODE, Found, Observation, directory_name
+from .observe import CURRENT, DIRECTORY_MODE, NEXT, NEXT_MODE, Found, Observation, current_target, directory_name
 
 
 @dataclass(frozen=True)
@@ -74,33 +77,46 @@ class Plan:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What every credential's plan needs to know of the host and the run."""
+    """What every credential's plan needs to know of the host and the run.
+
+    `placed` are the paths elsewhere that the journals of all credentials below the root name, `claims` maps those
+    that this document wants to the credential that wants them: a link may move from one credential to another.
+    """
 
     root: str
     authorities: Mapping[str, Sequence[bytes]]
     now: datetime
     user: int
     context_of: ContextOf
+    placed: AbstractSet[str] = frozenset()
+    claims: Mapping[str, str] = field(default_factory=dict)
 
     def directory(self, wanted: Credential) -> str:
         return "{0}/{1}".format(self.root.rstrip("/"), wanted.name)
 
+    def places(self, wanted: Credential) -> links.Places:
+        claimed = frozenset(path for path, name in self.claims.items() if name != wanted.name)
+        return links.Places(self.root.rstrip("/"), self.directory(wanted), self.placed, claimed, self.context_of)
+
 
 def plan(wanted: Credential, observation: Observation, around: Surroundings) -> Plan:
     """Plan one credential. Raises Error for what the user must mend first; nothing was changed then."""
-    contents.check_access(wanted)
-    contents.check_authorities(wanted, around.authorities)
+    contents.check(wanted, around.authorities)
+    _check_places(wanted, around)
     search = find(observation, wanted)
     need = _need(wanted, observation, search, around)
     waiting, waiting_differences = next_request.waiting(observation, wanted) if need else (None, [])
-    if need and wanted.answer is not None and waiting is not None:
+    if need and wanted.answer is not None:
         material = next_request.answered(waiting, wanted.answer, wanted, around.now)
         return _deploy(wanted, observation, around, material, need)
+    if search.material is None:
+        contents.check_stores(wanted, observation)
     files = _compare_files(wanted, observation, search, around) if search.material is not None else _FileChanges()
     planned_links = _links(wanted, observation, around, files, search.material is None)
     directories, directory_differences = _directories(observation, around, bool(need))
     leftovers = [
-        Difference("generation_incomplete", "/".join(item), "left over", "absent") for item in _left(observation)
+        Difference("leftover_found", "/".join(part for part in item if part), "present", "absent")
+        for item in observation.leftovers
     ]
     prune = _prune(wanted, observation, around, files.staged)
     pending = [Difference("request_pending", NEXT, "since " + (waiting.since or "?"), "certificate")] if waiting else []
@@ -114,6 +130,7 @@ def plan(wanted: Credential, observation: Observation, around: Surroundings) -> 
             *waiting_differences,
             *leftovers,
             *directory_differences,
+            *_relinked(observation),
             *files.differences,
             *planned_links.differences,
             *_surplus(prune),
@@ -121,7 +138,7 @@ def plan(wanted: Credential, observation: Observation, around: Surroundings) -> 
         ),
         material=search.material,
         directories=tuple(directories),
-        leftovers=_left(observation),
+        leftovers=observation.leftovers,
         relink=observation.number is not None and not observation.linked and files.staged is None,
         mend=tuple(files.mend),
         attributes=tuple(files.attributes),
@@ -131,7 +148,7 @@ def plan(wanted: Credential, observation: Observation, around: Surroundings) -> 
         needs_certificate=bool(need),
         waiting=waiting,
         make_request=bool(need) and waiting is None,
-        request_key=_kept_key(wanted, search, need),
+        request_key=_kept_key(wanted, search),
         drop_next=observation.has_next and not need,
         prune=prune,
     )
@@ -148,6 +165,16 @@ class _FileChanges:
     contents: Dict[str, bytes] = field(default_factory=dict)
 
 
+def _check_places(wanted: Credential, around: Surroundings) -> None:
+    for link in wanted.links:
+        if (os.path.normpath(link.path) + "/").startswith(os.path.normpath(around.root).rstrip("/") + "/"):
+            raise InputError(
+                "credential {0}, link {1}: it lies below the root directory; name a path elsewhere".format(
+                    wanted.name, link.path
+                )
+            )
+
+
 def _need(wanted: Credential, observation: Observation, search: Search, around: Surroundings) -> List[Difference]:
     if search.material is None:
         return list(search.lost)
@@ -162,11 +189,11 @@ def _missing_key(
     return [Difference("key_missing", KEY)] if fresh and waiting is None else []
 
 
-def _kept_key(wanted: Credential, search: Search, need: Sequence[Difference]) -> Optional[Any]:
+def _kept_key(wanted: Credential, search: Search) -> Optional[Any]:
     """The key in use, where a renewal shall keep it and it still is what is wanted."""
-    if search.material is None or wanted.key.rotate or any(item.reason == "key_type_changed" for item in need):
+    if search.key is None or wanted.key.rotate or private_keys.kind_of(search.key) != wanted.key.kind:
         return None
-    return search.material.key
+    return search.key
 
 
 def _deploy(
@@ -180,14 +207,14 @@ def _deploy(
     files = contents.wanted_files(wanted, material, around.authorities, observation.manifest)
     staged = _stage(wanted, observation, material, files, {})
     bytes_of = {name: content for name, content, _attributes in staged.files}
-    planned_links = links.plan(wanted, around.directory(wanted), observation.journal, bytes_of, around.context_of)
+    planned_links = links.plan(wanted, observation, around.places(wanted), bytes_of)
     return Plan(
         wanted,
         observation,
         # What links will come to was reported with the request: here only their targets' content is new.
         tuple(need),
         material=material,
-        leftovers=_left(observation),
+        leftovers=observation.leftovers,
         staged=staged,
         links=planned_links,
         drop_next=True,
@@ -212,6 +239,9 @@ def _compare_files(wanted: Credential, observation: Observation, search: Search,
         recorded = observation.manifest.files.get(file.name) if observation.manifest else None
         if differences and _inventory_changed(found, recorded, observation.manifest is not None):
             restage = True
+        if found is not None and found.entry.kind == "directory":
+            # No rename replaces a directory, and it may hold something of somebody's: it goes with its generation.
+            restage = True
         content = found.content if found is not None and not differences else None
         if content is None:
             content = file.encode(found.content if found is not None else None)
@@ -223,7 +253,11 @@ def _compare_files(wanted: Credential, observation: Observation, search: Search,
         changes.contents[file.name] = content
     obsolete = _obsolete(observation, files)
     changes.differences += obsolete + _unexpected(observation, files)
+    manifest_file = observation.manifest_file
+    if manifest_file is not None and manifest_file.entry.kind == "directory":
+        restage = True
     if restage or obsolete:
+        _note_manifest(observation, changes)
         changes.staged = _stage(wanted, observation, search.material, files, changes.contents)
         changes.mend, changes.attributes = [], []
     else:
@@ -317,6 +351,17 @@ def _stage(
     return Staged(number, tuple(written))
 
 
+def _note_manifest(observation: Observation, changes: _FileChanges) -> bool:
+    """Report what is wrong with the manifest; whether it is only its attributes."""
+    found, private = observation.manifest_file, contents.private_attributes()
+    if found is None or observation.manifest is None:
+        was = "absent" if found is None else "unreadable"
+        changes.differences.append(Difference("manifest_unreadable", manifests.NAME, was, "manifest"))
+        return False
+    changes.differences += _attribute_differences(manifests.NAME, found.entry.attributes, private)
+    return found.entry.attributes != private
+
+
 def _mend_manifest(
     wanted: Credential,
     observation: Observation,
@@ -331,24 +376,21 @@ def _mend_manifest(
     """
     found = observation.manifest_file
     private = contents.private_attributes()
-    if observation.manifest is not None and found is not None and found.entry.attributes != private:
-        changes.differences += _attribute_differences(manifests.NAME, found.entry.attributes, private)
+    if _note_manifest(observation, changes):
         changes.attributes.append((manifests.NAME, private))
     if observation.manifest is not None and not changes.mend:
         return
     digests = {name: manifests.digest(content) for name, content in changes.contents.items()}
-    if observation.manifest is None:
-        changes.differences.append(Difference("generation_incomplete", manifests.NAME, "unreadable", "manifest"))
     content = _manifest(wanted, material, files, digests)
     if found is None or content != found.content:
+        changes.attributes = [item for item in changes.attributes if item[0] != manifests.NAME]
         changes.mend.insert(0, (manifests.NAME, content, private))
 
 
 def _links(
     wanted: Credential, observation: Observation, around: Surroundings, files: _FileChanges, fresh: bool
 ) -> links.LinkPlan:
-    bytes_of = {} if fresh else files.contents
-    return links.plan(wanted, around.directory(wanted), observation.journal, bytes_of, around.context_of)
+    return links.plan(wanted, observation, around.places(wanted), {} if fresh else files.contents)
 
 
 def _directories(
@@ -367,8 +409,10 @@ def _directories(
     return names, differences
 
 
-def _left(observation: Observation) -> Tuple[Tuple[str, str], ...]:
-    return observation.leftovers
+def _relinked(observation: Observation) -> List[Difference]:
+    if observation.number is None or observation.linked:
+        return []
+    return [Difference("link_changed", CURRENT, "absent or elsewhere", current_target(observation.number))]
 
 
 def _prune(
@@ -393,4 +437,4 @@ def _surplus(prune: Sequence[int]) -> List[Difference]:
 def _stale_next(observation: Observation, need: Sequence[Difference]) -> List[Difference]:
     if not observation.has_next or need:
         return []
-    return [Difference("generation_incomplete", NEXT, "left over", "absent")]
+    return [Difference("leftover_found", NEXT, "present", "absent")]

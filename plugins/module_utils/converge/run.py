@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from datetime import datetime, timezone
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from .. import certificate as certificates
 from ..difference import Difference
@@ -16,10 +16,10 @@ from ..document import Credential, Document
 from ..errors import DiskError, Error, InputError
 from ..files import ContextOf, Directory, open_directory
 from ..reply import CredentialReply, PendingRequest, Reply
-from . import links
+from . import contents, links
 from .apply import Application
 from .next_request import Waiting
-from .observe import CURRENT, Observation, observe
+from .observe import CURRENT, is_credential, journal_of, observe
 from .plan import Plan, Surroundings, plan
 from .system_trust import SYSTEM, system_certificates
 
@@ -33,9 +33,10 @@ def converge(document: Document, check: bool, context_of: ContextOf) -> Reply:
         root = _root(document, stack, create=False, context_of=context_of)
         if root is None and not check and _wants_directory(document):
             root = _root(document, stack, create=True, context_of=context_of)
-        if root is not None and not check:
+        if root is not None:
+            # Also to look: in the middle of another run there would be differences that are none.
             stack.enter_context(root.locked(document.lock_timeout))
-        around = _surroundings(document, context_of)
+        around = _surroundings(document, root, context_of)
         replies = [_one(root, credential, around, check) for credential in document.credentials]
         orphaned = _orphaned(root, document.names)
     return Reply(any(reply.changed for reply in replies), tuple(orphaned), tuple(replies))
@@ -58,12 +59,26 @@ def _wants_directory(document: Document) -> bool:
     return any(credential.state == "present" for credential in document.credentials)
 
 
-def _surroundings(document: Document, context_of: ContextOf) -> Surroundings:
+def _surroundings(document: Document, root: Optional[Directory], context_of: ContextOf) -> Surroundings:
     authorities: Dict[str, Sequence[bytes]] = dict(document.authorities)
     if any(SYSTEM in _asked(credential) for credential in document.credentials):
         authorities[SYSTEM] = system_certificates()
     now = datetime.now(timezone.utc)
-    return Surroundings(document.root, authorities, now, os.geteuid(), context_of)
+    claims = {
+        link.path: credential.name
+        for credential in document.credentials
+        if credential.state == "present"
+        for link in credential.links
+    }
+    return Surroundings(document.root, authorities, now, os.geteuid(), context_of, _placed(root), claims)
+
+
+def _placed(root: Optional[Directory]) -> FrozenSet[str]:
+    """The paths elsewhere that the journals below the root name."""
+    if root is None:
+        return frozenset()
+    names = [name for name in root.names() if is_credential(root, name)]
+    return frozenset(path for name in names for path in journal_of(root, name).links)
 
 
 def _asked(credential: Credential) -> List[str]:
@@ -76,7 +91,8 @@ def _one(root: Optional[Directory], wanted: Credential, around: Surroundings, ch
     try:
         if wanted.state == "absent":
             return _absent(root, wanted, around, check)
-        planned = plan(wanted, observe(root, wanted.name), around)
+        files = frozenset(contents.wanted_names(wanted))
+        planned = plan(wanted, observe(root, wanted.name, files), around)
     except Error as error:
         return _failed(wanted, around, str(error))
     if wanted.state == "held" or check:
@@ -124,12 +140,16 @@ def _absent(root: Optional[Directory], wanted: Credential, around: Surroundings,
     observation = observe(root, wanted.name)
     differences: Tuple[Difference, ...] = ()
     if root is not None and observation.exists:
-        paths = links.removals(directory, observation.journal, around.context_of)
+        places = around.places(wanted)
+        paths = links.removals(observation, places)
         gone = [Difference("link_changed", path, observation.journal.links[path], "absent") for path in paths]
-        differences = (Difference("state_absent", directory, "present", "absent"), *gone)
+        leftovers, unfinished = links.unfinished(observation.journal.links, places)
+        differences = (Difference("state_absent", directory, "present", "absent"), *gone, *unfinished)
         if not check:
             for path in paths:
                 links.remove(path, around.context_of)
+            for parent, name in leftovers:
+                links.remove_leftover(parent, name, around.context_of)
             with root.subdirectory(wanted.name) as below:
                 # Without `current` no client starts to read what is about to go.
                 below.remove(CURRENT)
@@ -141,12 +161,4 @@ def _orphaned(root: Optional[Directory], names: Sequence[str]) -> List[str]:
     """Credentials on the disk that the inventory does not list."""
     if root is None:
         return []
-    return [name for name in root.names() if name not in names and _is_credential(root, name)]
-
-
-def _is_credential(root: Directory, name: str) -> bool:
-    entry = root.entry(name)
-    if entry is None or entry.kind != "directory":
-        return False
-    observation: Observation = observe(root, name)
-    return observation.number is not None or observation.has_next
+    return [name for name in root.names() if name not in names and is_credential(root, name)]

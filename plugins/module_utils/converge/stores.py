@@ -11,9 +11,9 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from .. import certificate as certificates
 from .. import private_key as private_keys
 from ..difference import Difference
-from ..document import Credential, Keystore, Truststore
-from ..errors import FormatError, PassphraseError
-from ..keystore_format import codec
+from ..document import Credential, Keystore, Trusted, Truststore
+from ..errors import FormatError, InputError, PassphraseError
+from ..keystore_format import codec, detect
 from ..store import KeyEntry, Store, TrustedEntry, differences
 
 _JKS = "jks"
@@ -30,7 +30,7 @@ class OpenedStore:
 
 def open_keystore(content: bytes, wanted: Union[Keystore, Truststore], credential: Credential) -> OpenedStore:
     """Open a store with its passphrases or previous ones. Raises FormatError, PassphraseError where none opens it."""
-    formats = codec(wanted.format)
+    formats = codec(_format_of(content, wanted.format))
     key_passphrase = wanted.key_passphrase if isinstance(wanted, Keystore) else None
     passphrase = wanted.passphrase or ""
     try:
@@ -47,6 +47,35 @@ def open_keystore(content: bytes, wanted: Union[Keystore, Truststore], credentia
         "{0} of credential {1}: neither its passphrase nor previous_passphrase opens it; set previous_passphrase to "
         "the one it was made with, or move the file away to have it made anew".format(wanted.file, credential.name)
     )
+
+
+def _format_of(content: bytes, wanted: str) -> str:
+    """The format a store has: not the wanted one, where the inventory changed it. Raises FormatError."""
+    return detect(content) if content else wanted
+
+
+def check(wanted: Keystore, where: str, authorities: Mapping[str, Sequence[bytes]]) -> None:
+    """Raise InputError for a keystore that cannot be written, whatever the key and the certificate will be."""
+    where = "credential {0}, {1}".format(where, wanted.file)
+    if wanted.format != _JKS and wanted.key_passphrase not in (None, wanted.passphrase):
+        raise InputError(
+            where + ": a PKCS#12 store has one passphrase for everything; leave key_passphrase out, or use format jks"
+        )
+    seen = {wanted.friendly_name.lower()}
+    for trusted in wanted.trusted:
+        for alias, _der in _aliased(trusted, authorities):
+            if alias.lower() in seen:
+                raise InputError(
+                    "{0}: two entries have the alias {1!r} (case does not count); rename one".format(where, alias)
+                )
+            seen.add(alias.lower())
+
+
+def _aliased(trusted: Trusted, authorities: Mapping[str, Sequence[bytes]]) -> List[Tuple[str, bytes]]:
+    bundle = authorities[trusted.authority]
+    if len(bundle) == 1:
+        return [(trusted.friendly_name, bundle[0])]
+    return [("{0}-{1}".format(trusted.friendly_name, number), der) for number, der in enumerate(bundle, 1)]
 
 
 @dataclass(frozen=True)
@@ -131,9 +160,7 @@ def keystore(
         )
     ]
     for trusted in wanted.trusted:
-        bundle = authorities[trusted.authority]
-        for number, der in enumerate(bundle, 1):
-            alias = trusted.friendly_name if len(bundle) == 1 else "{0}-{1}".format(trusted.friendly_name, number)
+        for alias, der in _aliased(trusted, authorities):
             entries.append(TrustedEntry(_stored(alias, wanted.format), der, _milliseconds(certificates.from_der(der))))
     return StoreContent(wanted, credential, tuple(entries), tuple(own_aliases), wanted.exclusive, False)
 
