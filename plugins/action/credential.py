@@ -180,9 +180,12 @@ def _configure(
 
 
 def _why(found: Mapping[str, Any], secrets: List[str]) -> str:
-    """Why the host's half gave no reply. Its own error is text for people; a crash is known by its last line."""
+    """Why the host's half gave no reply. Its own error is text for people; a crash is known by its last line.
+
+    `exception` tells nothing: since ansible-core 2.19 a module's own failure carries one, too.
+    """
     message = results.visible(str(found.get("msg") or ""))
-    if found.get("failed") and found.get("module_stderr") is None and found.get("exception") is None and message:
+    if found.get("failed") and found.get("module_stderr") is None and message:
         return harmless(message, secrets)
     noise = str(found.get("module_stderr") or found.get("module_stdout") or "").strip().splitlines()
     last = harmless(results.visible(noise[-1]), secrets) if noise else "nothing"
