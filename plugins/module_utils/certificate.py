@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 from . import der, general_name, name, private_key
 from .errors import FormatError, UnsupportedError
 from .hostile import format_errors
-from .imports import UnsupportedAlgorithm, oid, pkcs7, serialization, x509
+from .imports import UnsupportedAlgorithm, oid, serialization, x509
 from .name import Pairs
 from .pem import blocks
 
@@ -21,6 +21,7 @@ COUNT_LIMIT = 2000
 
 _CERTIFICATE_LABELS = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
 _PKCS7_LABELS = ("PKCS7", "CMS", "PKCS #7 SIGNED DATA")
+_SIGNED_DATA = "1.2.840.113549.1.7.2"
 _JKS_MAGIC = b"\xfe\xed\xfe\xed"
 
 
@@ -212,12 +213,17 @@ def _from_der(encoded: bytes, where: str) -> Any:
 
 
 def _from_pkcs7(encoded: bytes, where: str) -> List[Any]:
-    der.read(encoded, where)
-    with format_errors("{0}: holds a damaged PKCS#7 bundle".format(where)):
-        try:
-            return list(pkcs7.load_der_pkcs7_certificates(encoded))
-        except UnsupportedAlgorithm as error:
-            raise UnsupportedError(
-                "{0}: the 'cryptography' library here reads no PKCS#7; convert it with "
-                "'openssl pkcs7 -print_certs'".format(where)
-            ) from error
+    """The certificates of a SignedData, in no particular order (RFC 2315, section 9.1)."""
+    content_info = der.Fields(der.read(encoded, where), where)
+    if der.to_oid(content_info.take(der.OBJECT_IDENTIFIER), where) != _SIGNED_DATA:
+        raise FormatError("{0}: is PKCS#7, but no bundle of certificates (SignedData)".format(where))
+    signed_data = der.Fields(der.read(content_info.take(der.context(0)).content, where), where)
+    for tag in (der.INTEGER, der.SET, der.SEQUENCE):
+        signed_data.take(tag)
+    certificates = signed_data.optional(der.context(0))
+    # Beside certificates there may be attribute certificates and the like, under tags of their own.
+    return [
+        _from_der(der.encode(one.tag, one.content), where)
+        for one in ([] if certificates is None else der.elements(certificates.content, where))
+        if one.tag == der.SEQUENCE
+    ]
