@@ -24,16 +24,27 @@ def read(path: str, option: str) -> bytes:
         raise DiskError(
             "{0}: cannot open {1}: {2}".format(option, path, getattr(error, "strerror", None) or error)
         ) from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise DiskError("{0}: {1} is not a regular file".format(option, path))
-        try:
-            data = file.read(MAXIMUM_SIZE + 1)
-        except OSError as error:
-            raise DiskError("{0}: cannot read {1}: {2}".format(option, path, error.strerror)) from error
+        data = _content(descriptor)
+    except OSError as error:
+        raise DiskError("{0}: cannot read {1}: {2}".format(option, path, error.strerror)) from error
+    finally:
+        os.close(descriptor)
     if len(data) > MAXIMUM_SIZE:
         raise DiskError("{0}: {1} is bigger than {2} MiB".format(option, path, MAXIMUM_SIZE >> 20))
     if not data:
         raise DiskError("{0}: {1} is empty".format(option, path))
+    return data
+
+
+def _content(descriptor: int) -> bytes:
+    """Return what the file holds, one byte over the maximum at most."""
+    data = b""
+    while len(data) <= MAXIMUM_SIZE:
+        chunk = os.read(descriptor, MAXIMUM_SIZE + 1 - len(data))
+        if not chunk:
+            break
+        data += chunk
     return data
