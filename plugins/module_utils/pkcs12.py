@@ -46,3 +46,12 @@ def encode(store: Store, passphrase: str, key_passphrase: Optional[str] = None) 
         raise InputError("PKCS#12 stores are written {0}, not {1!r}".format(" or ".join(PROFILES), store.encryption))
     check_aliases(store.entries)
     return pkcs12_write.write(store, passphrase)
+
+
+def opens_in_every_java(passphrase: str) -> bool:
+    """Whether Java opens a PKCS#12 store with this passphrase whatever its release.
+
+    Up to Java 17 at least, its ciphers refuse passphrases with anything but printable ASCII; Java 25 takes them for
+    the modern profile only. OpenSSL opens both.
+    """
+    return all(" " <= character <= "~" for character in passphrase)
