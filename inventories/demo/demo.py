@@ -32,6 +32,7 @@ HOSTS = HERE / "hosts"
 PARTNER_ROOT = RUN / "partner-root.pem"
 SERVER = RUN / "server.pem"
 PORT = RUN / "port"
+LISTENING = RUN / "listening"
 LOG = RUN / "endpoint.log"
 CLIENT_CA = HERE / "mtls/ownca/demo/ca.pem"
 INVENTORY = "inventories/demo/hosts.yml"
@@ -140,8 +141,9 @@ def play(playbook: str) -> None:
 @contextlib.contextmanager
 def endpoint() -> Iterator[None]:
     """Run the API: an HTTPS server that demands client certificates of the demo's own CA."""
+    LISTENING.unlink(missing_ok=True)
     command = [sys.executable, str(HERE / "endpoint.py"), "--port", PORT.read_text(), "--certificate", str(SERVER)]
-    process = subprocess.Popen([*command, "--trust", str(CLIENT_CA), "--log", str(LOG)])
+    process = subprocess.Popen([*command, "--trust", str(CLIENT_CA), "--log", str(LOG), "--port-file", str(LISTENING)])
     try:
         wait_for_server(process)
         yield
@@ -151,13 +153,12 @@ def endpoint() -> Iterator[None]:
 
 
 def wait_for_server(process: subprocess.Popen[bytes]) -> None:
-    port = int(PORT.read_text())
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        if LISTENING.exists():
             return
-        time.sleep(0.05)
-    raise DemoError(f"the demo's API did not start on port {port}")
+        time.sleep(0.02)
+    raise DemoError(f"the demo's API did not start on port {PORT.read_text()}")
 
 
 def listing() -> List[Any]:
@@ -180,9 +181,10 @@ def print_result(changed: bool, seconds: float) -> None:
         for directory in sorted((host / "etc/mtls").iterdir()):
             print_credential(host.name, directory)
     print_title("4. Who the API says has called it (its own log)")
-    calls = [json.loads(line) for line in LOG.read_text().splitlines()]
-    for call in calls:
-        print(f"  {call['subject']}  serial {call['serial']}  {call['protocol']}  {call['path']} -> {call['status']}")
+    for call in sorted(map(json.loads, LOG.read_text().splitlines()), key=lambda call: str(call["client"])):
+        print(f"  {call['client']}")
+        print(f"    {call['protocol']}, {call['method']} {call['path']} -> {call['status']}")
+        print(f"    with certificate {call['serial_number']}")
     print_title("5. What next")
     print("  Changed on the hosts in this run: " + ("yes" if changed else "nothing") + f". It took {seconds:.0f} s.\n")
     print("  make demo                       again: it reports no change and changes nothing")
