@@ -9,6 +9,8 @@ import base64
 import copy
 import datetime
 import json
+import os
+import stat
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -17,6 +19,7 @@ from ansible_collections.mutual.tls.plugins.module_utils import private_key as p
 from ansible_collections.mutual.tls.plugins.module_utils import request as requests
 from ansible_collections.mutual.tls.plugins.module_utils.converge.run import converge
 from ansible_collections.mutual.tls.plugins.module_utils.document import parse
+from ansible_collections.mutual.tls.plugins.module_utils.files import TEMPORARY_PREFIX
 from ansible_collections.mutual.tls.plugins.module_utils.imports import hashes, x509
 from ansible_collections.mutual.tls.plugins.module_utils.private_key import KeyKind
 from ansible_collections.mutual.tls.plugins.module_utils.reply import CredentialReply, Reply
@@ -160,18 +163,82 @@ class Host:
         differences = tuple(dict.fromkeys((*first.differences, *second.differences)))
         return CredentialReply(**{**vars(second), "differences": differences, "changed": True})
 
+    def converges(self, wanted: Dict[str, Any]) -> CredentialReply:
+        """Check, run, run again; what check predicted is what was done, and then there is nothing left to do."""
+        before = self.listing()
+        predicted = self.run(wanted, check=True)
+        assert self.listing() == before, "check mode has changed something"
+        done = self.run(wanted)
+        assert done.error is None
+        assert reasons(done) == reasons(predicted)
+        assert done.changed == predicted.changed
+        assert (done.state, predicted.state) in CONSISTENT_STATES
+        if not done.changed:
+            assert self.listing() == before, "a run that reports no change has changed something"
+        after = self.listing()
+        again = self.run(wanted)
+        assert (again.changed, again.error) == (False, None)
+        assert self.listing() == after, "a rerun has changed something"
+        assert temporary_files(self.root.parent) == []
+        return done
+
+    def refuses(self, wanted: Dict[str, Any], message: str) -> str:
+        """Check and run fail alike, with this in the message, and change nothing."""
+        before = self.listing()
+        predicted = self.run(wanted, check=True)
+        done = self.run(wanted)
+        assert (predicted.state, done.state) == ("failed", "failed")
+        assert (predicted.changed, done.changed) == (False, False)
+        assert done.error is not None
+        assert done.error == predicted.error
+        assert message in done.error
+        assert self.listing() == before
+        return done.error
+
+    def files(self, name: str = "orders") -> Dict[str, Tuple[int, int, bytes]]:
+        """Inode, mtime and bytes of every file in the generation in use."""
+        found = {}
+        for path in sorted(self.current(name).iterdir()):
+            if path.is_file() and not path.is_symlink():
+                row = path.lstat()
+                found[path.name] = (row.st_ino, row.st_mtime_ns, path.read_bytes())
+        return found
+
     def current(self, name: str = "orders") -> Path:
         return self.root / name / "current"
 
     def listing(self) -> List[Tuple[Any, ...]]:
-        """Path, inode, mode, times and bytes of everything below the root."""
+        """Path, inode, mode, times and bytes of everything beside and below the root."""
         rows: List[Tuple[Any, ...]] = []
-        for path in sorted([self.root, *self.root.rglob("*")]) if self.root.exists() else []:
+        for path in sorted(self.root.parent.rglob("*")):
             found = path.lstat()
-            content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
-            target = str(path.readlink()) if path.is_symlink() else ""
-            rows.append((str(path), found.st_ino, found.st_mode, found.st_mtime_ns, found.st_ctime_ns, target, content))
+            regular = stat.S_ISREG(found.st_mode) and found.st_size < 1 << 20
+            content = path.read_bytes() if regular else b""
+            target = os.readlink(path) if path.is_symlink() else ""
+            times = (found.st_mtime_ns, found.st_ctime_ns)
+            rows.append((str(path), found.st_ino, found.st_mode, found.st_uid, *times, target, content))
         return rows
+
+
+CONSISTENT_STATES = {
+    ("active", "active"),
+    # In check mode nobody issues.
+    ("active", "request"),
+    ("request", "request"),
+    ("absent", "absent"),
+    ("held", "held"),
+}
+
+
+def temporary_files(directory: Path) -> List[str]:
+    """Unfinished files of ours, anywhere below."""
+    return sorted(str(path) for path in directory.rglob("*") if path.name.startswith(TEMPORARY_PREFIX))
+
+
+def public_key(host: Host, name: str = "orders", passphrase: Optional[str] = None) -> str:
+    """The fingerprint of the key in use."""
+    key = private_keys.load((host.current(name) / "key.pem").read_bytes(), passphrase).key
+    return private_keys.public_fingerprint(key.public_key())
 
 
 def reasons(reply: CredentialReply) -> List[str]:
