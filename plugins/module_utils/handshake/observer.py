@@ -13,16 +13,17 @@ import ssl
 from typing import Any, List, Optional, Tuple
 
 from ..errors import FormatError
-from . import messages
+from . import alerts, messages
 
 _HANDSHAKE = 22
 _ALERT = 21
+_FATAL = 2
 
 
 class Observer:
     """Keeps, unparsed and bounded, the messages that matter; nothing in the callback can raise.
 
-    `alert_received` and `alert_sent` are alert numbers; close_notify is not kept as one.
+    `alert_received` and `alert_sent` are alert numbers; warnings are not kept.
     """
 
     def __init__(self) -> None:
@@ -48,9 +49,11 @@ class Observer:
             return
         received = direction == "read"
         if kind == _ALERT and len(data) == 2:
-            if data[1] and received:
+            if not _is_fatal(data[0], data[1], int(version)):
+                return
+            if received:
                 self.alert_received = data[1]
-            elif data[1]:
+            else:
                 self.alert_sent = data[1]
         elif kind == _HANDSHAKE and data:
             self._handshake(received, int(version), data)
@@ -91,6 +94,13 @@ class Observer:
         if not self._request:
             return None
         return messages.certificate_request(self._request, self._version)
+
+
+def _is_fatal(level: int, number: int, version: int) -> bool:
+    """Say whether an alert ends a connection for a reason; TLS 1.3 ignores the level (RFC 8446 section 6)."""
+    if number in (alerts.CLOSE_NOTIFY, alerts.USER_CANCELED):
+        return False
+    return level == _FATAL or version >= messages.TLS_1_3
 
 
 def chain_of(connection: ssl.SSLObject, observer: Observer) -> Tuple[bytes, ...]:
