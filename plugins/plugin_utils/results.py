@@ -69,7 +69,7 @@ def _credential(outcome: Outcome, root: str) -> Dict[str, Any]:
         "state": state,
         "changed": _changed(outcome),
         "reasons": reasons(outcome.first.differences),
-        "generation": last.generation,
+        "generation": _generation(outcome, last),
         "issuer": intent.host.issuer or None,
         "directory": "{0}/{1}".format(root, intent.name),
         "labels": dict(intent.labels),
@@ -106,6 +106,11 @@ def _state(outcome: Outcome) -> Tuple[str, Optional[str]]:
 def _changed(outcome: Outcome) -> bool:
     second = outcome.second is not None and outcome.second.changed
     return outcome.first.changed or second or isinstance(outcome.settled, Predicted)
+
+
+def _generation(outcome: Outcome, last: CredentialReply) -> Optional[int]:
+    """The generation in use after this run: a predicted certificate would bring the next one."""
+    return (last.generation or 0) + 1 if isinstance(outcome.settled, Predicted) else last.generation
 
 
 def _pending(outcome: Outcome, state: str) -> Optional[Dict[str, Any]]:
