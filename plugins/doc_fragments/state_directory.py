@@ -12,8 +12,8 @@ class ModuleDocFragment:
 options:
   state_directory:
     description:
-      - Where the controller keeps what must outlive a run - own CAs, the registry of keys. Keep it persistent and backed
-        up.
+      - Where the controller keeps what must outlive a run - own CAs, the registry of keys. Keep it persistent and
+        backed up.
       - A relative path begins at the inventory's directory. V(mtls) beside the inventory if not given.
     type: path
 """

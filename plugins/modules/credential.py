@@ -219,7 +219,7 @@ options:
           mode: *mode
       configs:
         description:
-          - Configuration files for clients, rendered on the controller. Exactly one of C(template) and C(src) is needed.
+          - Configuration files for clients, rendered on the controller. Each needs C(template) or C(src), not both.
           - A template sees the host's variables, C(credential) with its C(name), C(directory), C(current), C(paths),
             C(keystores) and C(truststores) by file, C(passphrase) and C(key_passphrase), C(provider) with the
             provider's name and data, and C(labels). The filter P(mutual.tls.quoted#filter) quotes values.

@@ -19,25 +19,13 @@ def quote(value: str, style: str) -> str:
 
     Raises InputError for an unknown style, for control characters, and for what the style cannot hold.
     """
-    styles = _styles()
-    if style not in styles:
-        raise unknown("the quoting style", style, styles)
+    if style not in STYLES:
+        raise unknown("the quoting style", style, STYLES)
     if not isinstance(value, str):
         raise InputError("only text can be quoted for {0}, not {1}".format(style, type(value).__name__))
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         raise InputError("a value for {0} holds a control character".format(style))
-    return styles[style](value)
-
-
-def _styles() -> Dict[str, Callable[[str], str]]:
-    return {
-        "curl": _curl,
-        "java_properties": _java_properties,
-        "javascript": _json,
-        "nginx": _nginx,
-        "python": _json,
-        "shell": _shell,
-    }
+    return STYLES[style](value)
 
 
 def _curl(value: str) -> str:
@@ -79,3 +67,13 @@ def _shell(value: str) -> str:
     for special in ("\\", '"', "$", "`"):
         value = value.replace(special, "\\" + special)
     return '"{0}"'.format(value)
+
+
+STYLES: Dict[str, Callable[[str], str]] = {
+    "curl": _curl,
+    "java_properties": _java_properties,
+    "javascript": _json,
+    "nginx": _nginx,
+    "python": _json,
+    "shell": _shell,
+}

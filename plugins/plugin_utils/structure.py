@@ -40,7 +40,7 @@ def check(spec: Spec, value: Mapping[str, Any], where: str = "") -> None:
     for name, item in value.items():
         path = "{0}.{1}".format(where, name) if where else name
         if name not in spec:
-            raise unknown("option" if not where else "option {0}:".format(where), name, spec)
+            raise unknown("option", name, spec, above=where + "." if where else "")
         if item is not None:
             _check_option(name, spec[name], item, path)
 

@@ -11,8 +11,8 @@ from typing import Iterable
 from ..module_utils.errors import InputError
 
 
-def unknown(what: str, name: str, known: Iterable[str], remedy: str = "") -> InputError:
-    """The error for `name`, which is none of `known`: `what` says what it stands for and where."""
+def unknown(what: str, name: str, known: Iterable[str], remedy: str = "", above: str = "") -> InputError:
+    """The error for `name`, which is none of `known`: `what` says what it stands for, `above` the path to it."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near:
@@ -21,4 +21,5 @@ def unknown(what: str, name: str, known: Iterable[str], remedy: str = "") -> Inp
         hint = "known are: {0}".format(", ".join(names))
     else:
         hint = "none is defined"
-    return InputError("{0} {1!r} is not known; {2}{3}".format(what, name, hint, "; " + remedy if remedy else ""))
+    ending = "; {0}".format(remedy) if remedy else ""
+    return InputError("{0} {1!r} is not known; {2}{3}".format(what, above + name, hint, ending))
