@@ -196,7 +196,7 @@ class Handler(BaseHTTPRequestHandler):
             protocol=caller["protocol"],
             method=self.command,
             path=getattr(self, "path", None),
-            status=int(code) if str(code).isdigit() else None,
+            status=int(code) if isinstance(code, int) else None,
         )
 
     def log_message(self, format: str, *args: Any) -> None:

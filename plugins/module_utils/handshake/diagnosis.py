@@ -42,6 +42,7 @@ _MISMATCH_REASON = re.compile(
     r"UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE|VERSION_TOO_LOW|NO_CIPHERS|NO_SHARED|KEY_TOO_SMALL|LEGACY_|"
     r"UNKNOWN_CIPHER|WRONG_SSL_VERSION|SIGNATURE_TYPE|SIGALG|WRONG_CURVE|NO_SUITABLE"
 )
+_END = "end of the connection"
 _CAUSE_OF_CODE = {
     "rejected_expired": ("certificate_expired", "chain_certificate_expired"),
     "rejected_revoked": ("certificate_revoked",),
@@ -63,6 +64,8 @@ class TlsError:
         """Take what matters out of Python's exception."""
         if isinstance(error, ssl.SSLCertVerificationError):
             return cls(error.reason or "", error.verify_code, error.verify_message)
+        if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)):
+            return cls(_END)
         return cls(error.reason or type(error).__name__)
 
 
@@ -244,7 +247,7 @@ def _broken(facts: Facts, error: Optional[TlsError]) -> Diagnosis:
     reason = "" if error is None else error.reason
     if _MISMATCH_REASON.search(reason):
         return diagnosis("protocol_mismatch", "{0}: OpenSSL on this host says {1}".format(facts.peer, one_line(reason)))
-    if error is not None and "EOF" not in reason.upper() and not facts.was_reset:
+    if error is not None and reason != _END and not facts.was_reset:
         return diagnosis("tls_failed", "the TLS conversation with {0} failed: {1}".format(facts.peer, one_line(reason)))
     said = "{0} {1} {2}".format(facts.peer, "resets" if facts.was_reset else "closes", "the connection without a word")
     if facts.requested and facts.sent == 0:

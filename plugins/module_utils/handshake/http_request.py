@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import io
 import re
@@ -145,27 +146,23 @@ def read_answer(session: Session, method: str) -> Optional[Answer]:
     HandshakeError: not_http, timed_out; ssl.SSLError as the session raises it.
     """
     stream = _Stream(session)
-    response = http.client.HTTPResponse(_Socket(stream), method=method)  # type: ignore[arg-type]
-    try:
-        response.begin()
-    except http.client.RemoteDisconnected:
-        return None
-    except (http.client.HTTPException, ValueError) as error:
-        if not stream.received:
+    with contextlib.closing(http.client.HTTPResponse(_Socket(stream), method=method)) as response:  # type: ignore[arg-type]
+        try:
+            response.begin()
+        except http.client.RemoteDisconnected:
             return None
-        raise HandshakeError(
-            "not_http", "the server's answer is not HTTP: {0}".format(one_line(str(error) or type(error).__name__, 120))
-        ) from error
-    body = b""
-    try:
-        body = response.read(MAXIMUM_BODY)
-    except http.client.IncompleteRead as error:
-        body = error.partial[:MAXIMUM_BODY]
-    except (http.client.HTTPException, ValueError) as error:
-        raise HandshakeError(
-            "not_http",
-            "the body of the server's answer is malformed: {0}".format(
-                one_line(str(error) or type(error).__name__, 120)
-            ),
-        ) from error
-    return Answer(response.status, one_line(response.reason), tuple(response.getheaders()), body)
+        except (http.client.HTTPException, ValueError) as error:
+            if not stream.received:
+                return None
+            raise _malformed("the server's answer is not HTTP", error) from error
+        try:
+            body = response.read(MAXIMUM_BODY)
+        except http.client.IncompleteRead as error:
+            body = error.partial[:MAXIMUM_BODY]
+        except (http.client.HTTPException, ValueError) as error:
+            raise _malformed("the body of the server's answer is malformed", error) from error
+        return Answer(response.status, one_line(response.reason), tuple(response.getheaders()), body)
+
+
+def _malformed(what: str, error: Exception) -> HandshakeError:
+    return HandshakeError("not_http", "{0}: {1}".format(what, one_line(str(error) or type(error).__name__, 120)))

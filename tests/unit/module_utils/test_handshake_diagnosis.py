@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import ssl
 from typing import Any, Dict, List, Optional
 
 import pytest
@@ -94,9 +95,9 @@ ENDINGS = [
     ({"tls_error": TlsError("UNSUPPORTED_PROTOCOL"), "first": b"\x16\x03\x03"}, "protocol_mismatch"),
     ({"tls_error": TlsError("DH_KEY_TOO_SMALL"), "first": b"\x16\x03\x03"}, "protocol_mismatch"),
     ({"tls_error": TlsError("BAD_EXTENSION"), "first": b"\x16\x03\x03"}, "tls_failed"),
-    ({"tls_error": TlsError("SSLEOFError"), "first": b"\x16\x03\x03"}, "connection_closed"),
-    ({"tls_error": TlsError("UNEXPECTED_EOF_WHILE_READING"), "identity": True, **SENT}, "rejected_by_server"),
-    ({"tls_error": TlsError("SSLEOFError"), "was_reset": True, **NOT_SENT}, "client_certificate_missing"),
+    ({"tls_error": TlsError.of(ssl.SSLEOFError()), "first": b"\x16\x03\x03"}, "connection_closed"),
+    ({"tls_error": TlsError.of(ssl.SSLZeroReturnError()), "identity": True, **SENT}, "rejected_by_server"),
+    ({"tls_error": TlsError.of(ssl.SSLEOFError()), "was_reset": True, **NOT_SENT}, "client_certificate_missing"),
     ({"was_reset": True, "established": True, "identity": True, **SENT}, "rejected_by_server"),
     ({"was_reset": True, "established": True, "identity": True, **NOT_ASKED}, "connection_closed"),
     ({"http_request": Request(), "established": True}, "connection_closed"),
