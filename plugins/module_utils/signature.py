@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the mutual.tls authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check the signature on a certificate, with every release of the library: one does it by itself since 40 only."""
+"""Check the signature on a certificate or a revocation list, with every release of the library (from 40 on it can)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ _RSASSA_PSS = "1.2.840.113549.1.1.10"
 
 
 def is_valid(certificate: Any, public_key: Any) -> bool:
-    """Whether `public_key` made the certificate's signature. False, too, for algorithms that are not handled."""
+    """Whether `public_key` made the certificate's, or the revocation list's, signature.
+
+    False, too, for algorithms that are not handled.
+    """
     try:
         with format_errors("the signature cannot be checked"):
-            signature, signed = certificate.signature, certificate.tbs_certificate_bytes
+            signature, signed = certificate.signature, _signed_bytes(certificate)
             if isinstance(public_key, rsa.RSAPublicKey):
                 return public_key.public_numbers().e >= 3 and _is_rsa(certificate, public_key, signature, signed)
             if isinstance(public_key, ec.EllipticCurvePublicKey):
@@ -29,6 +32,11 @@ def is_valid(certificate: Any, public_key: Any) -> bool:
     except FormatError:
         pass
     return False
+
+
+def _signed_bytes(certificate: Any) -> Any:
+    name = "tbs_certificate_bytes" if hasattr(certificate, "tbs_certificate_bytes") else "tbs_certlist_bytes"
+    return getattr(certificate, name)
 
 
 def _is_rsa(certificate: Any, public_key: Any, signature: bytes, signed: bytes) -> bool:

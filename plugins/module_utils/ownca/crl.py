@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any, Optional, Sequence
 
+from .. import signature
 from ..difference import Difference
 from ..imports import serialization, x509
 from ..request import signature_hash
@@ -55,8 +56,7 @@ def difference(
     if content is None:
         return Difference("crl_missing", CRL, "", "present")
     crl = _load(content)
-    key: Any = issuer.public_key()
-    if crl is None or crl.issuer != issuer.subject or not crl.is_signature_valid(key):
+    if crl is None or crl.issuer != issuer.subject or not signature.is_valid(crl, issuer.public_key()):
         return Difference("crl_content_changed", CRL, "not a list of this CA", "a list of this CA")
     for revocation in revocations:
         if crl.get_revoked_certificate_by_serial_number(int(revocation.serial, 16)) is None:
