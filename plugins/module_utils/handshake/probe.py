@@ -28,7 +28,7 @@ from .proxy import Proxy
 from .session import Session
 from .trust import Trust
 
-_NAME = re.compile(r"[0-9A-Za-z_*]([0-9A-Za-z_.*-]{0,251}[0-9A-Za-z_.])?")
+_NAME = re.compile(r"(?=.{1,254}\Z)[0-9A-Za-z_-]{1,63}(\.[0-9A-Za-z_-]{1,63})*\.?")
 
 
 @dataclass(frozen=True)
