@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import hashlib
 import itertools
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from ansible_collections.mutual.tls.plugins.module_utils import certificate, chain
+from ansible_collections.mutual.tls.plugins.module_utils import certificate, chain, der
 from ansible_collections.mutual.tls.plugins.module_utils.errors import InputError
 from ansible_collections.mutual.tls.tests.unit import material
 from ansible_collections.mutual.tls.tests.unit.material import DAY, NOW, authority, client
@@ -78,9 +79,9 @@ def test_key_identifiers_choose_among_certificates_of_one_key():
 
 
 def test_of_one_cas_certificates_the_one_valid_longest_is_taken():
+    expired = [authority("Root", key=ROOT.key, not_after=NOW - timedelta(hours=age)) for age in range(1, 9)]
     renewed = authority("Root", key=ROOT.key, not_after=NOW + 9000 * DAY)
-    expired = authority("Root", key=ROOT.key, not_after=NOW - timedelta(hours=1))
-    for pool in itertools.permutations([ROOT, renewed, expired]):
+    for pool in ([ROOT, renewed, *expired], [*reversed(expired), renewed, ROOT]):
         assert chain.order(POLICY.certificate, certificates(*pool)) == certificates(renewed)
 
 
@@ -168,6 +169,26 @@ def test_a_changed_certificate_is_not_signed():
     forged = certificate.from_der(LEAF.der.replace(b"ops", b"opt"))
     assert not chain.is_signed_by(forged, ISSUING.certificate)
     assert chain.order(forged, certificates(ISSUING)) == []
+
+
+def with_exponent_one(signed_by_anybody):
+    """A certificate in DER, whose key has the exponent 1, and its "signature" on itself, which needs no private key."""
+    signed = der.elements(der.read(signed_by_anybody, "").content, "")[0]
+    parts = [der.encode(one.tag, one.content) for one in der.elements(signed.content, "")]
+    algorithm = der.sequence(der.oid("1.2.840.113549.1.1.11"), der.null())
+    numbers = der.sequence(der.integer(material.rsa_key().public_key().public_numbers().n), der.integer(1))
+    parts[2] = algorithm
+    parts[6] = der.sequence(der.sequence(der.oid("1.2.840.113549.1.1.1"), der.null()), der.encode(3, b"\0" + numbers))
+    signed = der.sequence(*parts)
+    digest = hashlib.sha256(signed).digest()
+    hashed = der.sequence(der.sequence(der.oid("2.16.840.1.101.3.4.2.1"), der.null()), der.octet_string(digest))
+    signature = b"\0\1" + b"\xff" * (256 - 3 - len(hashed)) + b"\0" + hashed
+    return der.sequence(signed, algorithm, der.encode(3, b"\0" + signature))
+
+
+def test_a_signature_under_the_exponent_one_is_nobodys():
+    forged = certificate.from_der(with_exponent_one(authority("Root", key=material.rsa_key()).der))
+    assert not chain.is_root(forged)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])

@@ -233,6 +233,10 @@ def test_names_are_shown_escaped(pairs, text):
         assert name.parse(text) == pairs
 
 
+def test_blanks_around_attributes_do_not_count_unless_escaped():
+    assert name.parse(" O = a ,  CN=b\\\\ ,L=c\\ ") == (("O", "a"), ("CN", "b\\"), ("L", "c "))
+
+
 def test_control_characters_are_never_shown():
     assert name.render((("CN", "a\n\x1b[2J\u202eb"),)) == "CN=a\\0a\\1b[2J\\e2\\80\\aeb"
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mutual.tls.plugins.module_utils import private_key
+from ansible_collections.mutual.tls.plugins.module_utils import der, private_key
 from ansible_collections.mutual.tls.plugins.module_utils.errors import (
     Error,
     FormatError,
@@ -178,6 +178,28 @@ def test_keys_made_by_openssl_are_read(file, layout, encryption):
 def test_other_kinds_of_keys_are_named_unsupported(file):
     with pytest.raises(UnsupportedError):
         private_key.load((DATA / file).read_bytes(), PASSPHRASE)
+
+
+def test_an_encrypted_key_of_another_kind_is_named_unsupported():
+    other = ec.generate_private_key(ec.SECP256K1())
+    sealed = private_key.dump(other, "pkcs8", PASSPHRASE)
+    with pytest.raises(UnsupportedError, match="secp256k1"):
+        private_key.load(sealed, PASSPHRASE)
+    with pytest.raises(PassphraseError):
+        private_key.load(sealed, "wrong")
+
+
+@pytest.mark.parametrize("costs", [(1 << 40, 8, 1), (1 << 14, 1 << 20, 1), (1 << 14, 8, 1 << 20)])
+def test_a_passphrase_that_takes_minutes_to_stretch_is_refused(costs):
+    function = der.sequence(
+        der.oid("1.3.6.1.4.1.11591.4.11"), der.sequence(der.octet_string(b"salt"), *(der.integer(n) for n in costs))
+    )
+    cipher = der.sequence(der.oid("2.16.840.1.101.3.4.1.42"), der.octet_string(b"v" * 16))
+    scheme = der.sequence(der.oid("1.2.840.113549.1.5.13"), der.sequence(function, cipher))
+    sealed = base64.encodebytes(der.sequence(scheme, der.octet_string(b"x" * 64)))
+    pem = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n" + sealed + b"-----END ENCRYPTED PRIVATE KEY-----\n"
+    with pytest.raises(UnsupportedError, match="rounds"):
+        private_key.load(pem, PASSPHRASE)
 
 
 def test_a_traditional_key_under_a_cipher_nobody_knows_is_named_unsupported():
