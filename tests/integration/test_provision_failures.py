@@ -150,5 +150,4 @@ def test_no_file_on_the_controller_or_host_holds_the_document(fleet: Fleet) -> N
     fleet.hosts.clear()
     fleet.add_host("quiet", credentials=[credential()], issuers=ISSUERS)
     done = fleet.run("-vvvv", environment={"ANSIBLE_PIPELINING": "0"}).must_succeed()
-    assert "AnsiballZ_credential_converge.py" not in done.output
-    assert "Pipelining is enabled" in done.output
+    assert "AnsiballZ_credential_converge" not in done.output

@@ -178,3 +178,16 @@ def test_a_wrong_vault_password_fails_before_anything_happens(fleet: Fleet) -> N
     assert done.returncode != 0
     assert done.event("web1", TASK).status == "failed"
     assert [path for path in moved(before, listing(fleet.directory / "hosts")) if path.startswith("web1")] == []
+
+
+def test_a_state_directory_that_ansible_reads_as_inventory_is_warned_of(fleet: Fleet) -> None:
+    content = inventory(fleet)
+    directory = fleet.project / "inventory"
+    directory.mkdir()
+    content["all"]["vars"]["mtls_state_directory"] = str(directory / "mtls")
+    (directory / "hosts.yml").write_text(to_yaml(content), encoding="utf-8")
+    options = ("--vault-password-file", "password", "--check", "--limit", "web2")
+    by_file = fleet.run(*options, playbook=PLAYBOOK, inventory=directory / "hosts.yml").must_succeed()
+    assert "warnings" not in by_file.event("web2", TASK).result
+    by_directory = fleet.run(*options, playbook=PLAYBOOK, inventory=directory).must_succeed()
+    assert "not its directory" in by_directory.event("web2", TASK).result["warnings"][0]
