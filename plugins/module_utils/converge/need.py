@@ -68,7 +68,7 @@ def _usage(certificate: Any) -> List[Difference]:
 def _identity(wanted: Credential, certificate: Any, manifest: Optional[Manifest]) -> List[Difference]:
     """Compare with what was asked for: an issuer may be allowed to alter the subject."""
     found = []
-    subject, alternative = _asked(certificate, manifest)
+    subject, alternative = asked_for(certificate, manifest)
     if subject != wanted.spec.subject:
         was, asked = names.render(subject), names.render(wanted.spec.subject)
         found.append(Difference("subject_changed", CERTIFICATE, was, asked))
@@ -78,7 +78,8 @@ def _identity(wanted: Credential, certificate: Any, manifest: Optional[Manifest]
     return found
 
 
-def _asked(certificate: Any, manifest: Optional[Manifest]) -> Tuple[names.Pairs, Tuple[str, ...]]:
+def asked_for(certificate: Any, manifest: Optional[Manifest]) -> Tuple[names.Pairs, Tuple[str, ...]]:
+    """The subject and the alternative names that a certificate's request had, as far as is known."""
     if manifest is not None and manifest.fingerprint_sha256 == certificates.fingerprint(certificate):
         return manifest.spec.subject, manifest.spec.subject_alt_name
     return certificates.subject(certificate), certificates.subject_alt_name(certificate)

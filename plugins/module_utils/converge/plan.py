@@ -9,7 +9,7 @@ The plan serves check mode and the real run alike, so that what is predicted is 
 from __future__ import annotations
 
 import os.path
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import AbstractSet, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -19,10 +19,11 @@ from ..difference import Difference
 from ..document import Credential
 from ..errors import InputError
 from ..files import Attributes, ContextOf
+from ..request import RequestSpec
 from . import contents, links, mounts, next_request
 from . import manifest as manifests
 from .material import KEY, Material, Search, find
-from .need import needs
+from .need import asked_for, needs
 from .observe import CURRENT, DIRECTORY_MODE, NEXT, NEXT_MODE, Found, Observation, current_target, directory_name
 
 
@@ -147,7 +148,7 @@ def plan(wanted: Credential, observation: Observation, around: Surroundings) -> 
         links_wait=search.material is None,
         needs_certificate=bool(need),
         waiting=waiting,
-        make_request=bool(need) and waiting is None,
+        make_request=bool(need) and waiting is None and wanted.may_request,
         request_key=_kept_key(wanted, search),
         drop_next=observation.has_next and not need,
         prune=prune,
@@ -205,7 +206,7 @@ def _deploy(
 ) -> Plan:
     """The plan for a request whose certificate has come: a whole new generation."""
     files = contents.wanted_files(wanted, material, around.authorities, observation.manifest)
-    staged = _stage(wanted, observation, material, files, {})
+    staged = _stage(_asked_now(wanted, material), observation, files, {})
     bytes_of = {name: content for name, content, _attributes in staged.files}
     planned_links = links.plan(wanted, observation, around.places(wanted), bytes_of)
     return Plan(
@@ -253,15 +254,16 @@ def _compare_files(wanted: Credential, observation: Observation, search: Search,
         changes.contents[file.name] = content
     obsolete = _obsolete(observation, files)
     changes.differences += obsolete + _unexpected(observation, files)
+    asked = _asked_before(wanted, observation, search.material)
     manifest_file = observation.manifest_file
     if manifest_file is not None and manifest_file.entry.kind == "directory":
         restage = True
     if restage or obsolete:
         _note_manifest(observation, changes)
-        changes.staged = _stage(wanted, observation, search.material, files, changes.contents)
+        changes.staged = _stage(asked, observation, files, changes.contents)
         changes.mend, changes.attributes = [], []
     else:
-        _mend_manifest(wanted, observation, search.material, files, changes, around)
+        _mend_manifest(asked, observation, files, changes)
     return changes
 
 
@@ -315,25 +317,37 @@ def _unexpected(observation: Observation, files: Sequence[contents.WantedFile]) 
     ]
 
 
-def _manifest(
-    wanted: Credential, material: Material, files: Sequence[contents.WantedFile], digests: Mapping[str, str]
-) -> bytes:
-    return manifests.encode(
-        manifests.Manifest(
-            provider=wanted.provider,
-            issuer=wanted.issuer,
-            spec=wanted.spec,
-            fingerprint_sha256=certificates.fingerprint(material.certificate),
-            files=digests,
-            aliases={file.name: file.aliases for file in files if file.aliases},
-        )
+def _asked_now(wanted: Credential, material: Material) -> manifests.Manifest:
+    """The manifest, still without files, of a certificate that was just issued for what the inventory says."""
+    fingerprint = certificates.fingerprint(material.certificate)
+    return manifests.Manifest(wanted.provider, wanted.issuer, wanted.spec, fingerprint, {}, {})
+
+
+def _asked_before(wanted: Credential, observation: Observation, material: Material) -> manifests.Manifest:
+    """The same of the certificate in use: what it was asked for, not what a new one will be asked for.
+
+    Else a new certificate that the inventory needs would be forgotten once a file was mended.
+    """
+    known = observation.manifest
+    subject, alternative = asked_for(material.certificate, known)
+    return manifests.Manifest(
+        known.provider if known is not None else wanted.provider,
+        known.issuer if known is not None else wanted.issuer,
+        RequestSpec(subject, alternative),
+        certificates.fingerprint(material.certificate),
+        {},
+        {},
     )
 
 
+def _manifest(asked: manifests.Manifest, files: Sequence[contents.WantedFile], digests: Mapping[str, str]) -> bytes:
+    aliases = {file.name: file.aliases for file in files if file.aliases}
+    return manifests.encode(replace(asked, files=digests, aliases=aliases))
+
+
 def _stage(
-    wanted: Credential,
+    asked: manifests.Manifest,
     observation: Observation,
-    material: Material,
     files: Sequence[contents.WantedFile],
     known: Mapping[str, bytes],
 ) -> Staged:
@@ -346,7 +360,7 @@ def _stage(
             content = file.encode(found.content if found is not None else None)
         written.append((file.name, content, file.attributes))
     digests = {name: manifests.digest(content) for name, content, _attributes in written}
-    manifest = _manifest(wanted, material, files, digests)
+    manifest = _manifest(asked, files, digests)
     written.append((manifests.NAME, manifest, contents.private_attributes()))
     return Staged(number, tuple(written))
 
@@ -363,12 +377,10 @@ def _note_manifest(observation: Observation, changes: _FileChanges) -> bool:
 
 
 def _mend_manifest(
-    wanted: Credential,
+    asked: manifests.Manifest,
     observation: Observation,
-    material: Material,
     files: Sequence[contents.WantedFile],
     changes: _FileChanges,
-    around: Surroundings,
 ) -> None:
     """Record what is about to be written before it is: cut off in between, the file still counts as tampered with.
 
@@ -381,7 +393,7 @@ def _mend_manifest(
     if observation.manifest is not None and not changes.mend:
         return
     digests = {name: manifests.digest(content) for name, content in changes.contents.items()}
-    content = _manifest(wanted, material, files, digests)
+    content = _manifest(asked, files, digests)
     if found is None or content != found.content:
         changes.attributes = [item for item in changes.attributes if item[0] != manifests.NAME]
         changes.mend.insert(0, (manifests.NAME, content, private))

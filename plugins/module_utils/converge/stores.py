@@ -101,7 +101,7 @@ class StoreContent:
         except FormatError as error:
             return [Difference("store_unreadable", self.wanted.file, str(error))]
         found = [] if opened.wanted_passphrase else [self._passphrase_difference()]
-        found += differences(self.wanted.file, opened.store, self._desired(opened.store), True)
+        found += _once(differences(self.wanted.file, opened.store, self._desired(opened.store), True))
         if not self.truststore:
             return found
         content_reasons = ("store_content_changed", "store_alias_changed")
@@ -181,6 +181,12 @@ def truststore(
             alias = _stored(alias, wanted.format)
             entries[alias] = TrustedEntry(alias, der, _milliseconds(item))
     return StoreContent(wanted, credential, tuple(entries.values()), (), True, True)
+
+
+def _once(found: List[Difference]) -> List[Difference]:
+    """An entry that gets another alias is not reported a second time as one to be removed."""
+    renamed = tuple("{0!r}: ".format(item.was) for item in found if item.reason == "store_alias_changed")
+    return [item for item in found if item.wanted or not (renamed and item.was.startswith(renamed))]
 
 
 def _stored(alias: str, format: str) -> str:

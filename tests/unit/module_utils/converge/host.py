@@ -81,6 +81,7 @@ def credential(**changes: Any) -> Dict[str, Any]:
         "truststores": [truststore()],
         "configs": [{"file": "app.conf", "content": "key = 1\n", **ACCESS}],
         "links": [],
+        "may_request": True,
         "answer": None,
         **ACCESS,
     }

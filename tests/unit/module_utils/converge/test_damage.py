@@ -353,7 +353,7 @@ def test_forged_journal_makes_nothing_disappear(whole: Whole) -> None:
     precious = whole.host.root.parent / "precious"
     precious.write_text("precious")
     path = whole.host.root / "orders" / "state.json"
-    path.write_text('{"version": 1, "links": {"%s": "copy"}}' % precious)
+    path.write_text('{{"version": 1, "links": {{"{0}": "copy"}}}}'.format(precious))
     path.chmod(0o666)
     whole.host.converges(whole.wanted)
     assert precious.read_text() == "precious"
