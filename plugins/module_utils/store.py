@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass, field, replace
-from typing import AbstractSet, Dict, Iterable, List, Optional, Tuple, Union
+from typing import Dict, Iterable, List, Optional, Tuple, Union
 
 from .certificate import from_der, not_after
 from .difference import Difference
@@ -63,12 +63,16 @@ def differences(where: str, current: Store, desired: Store, exclusive: bool) -> 
     Aliases compare without case, as in Java; keys by value, though only their public fingerprints are shown;
     creation times are ignored.
     """
-    wanted = {folded(entry.alias) for entry in desired.entries}
+    present, wanted = _by_alias(current.entries), _by_alias(desired.entries)
     found: List[Difference] = []
-    for entry in desired.entries:
-        found += _entry_differences(where, current, entry, wanted)
+    for alias, entries in wanted.items():
+        if alias in present:
+            found += _changes(where, current.encryption, present[alias], entries)
+        else:
+            spare = [entry for entry in current.entries if folded(entry.alias) not in wanted]
+            found += [_missing(where, entry, spare) for entry in entries]
     if exclusive:
-        surplus = [entry for entry in current.entries if folded(entry.alias) not in wanted]
+        surplus = [entry for alias, entries in present.items() if alias not in wanted for entry in entries]
         found += [_content_changed(where, entry.alias, describe(entry), "") for entry in surplus]
     if current.encryption != desired.encryption:
         found.append(Difference("store_encryption_changed", where, current.encryption, desired.encryption))
@@ -140,22 +144,38 @@ def same_content(one: Entry, other: Entry) -> bool:
     )
 
 
-def _entry_differences(where: str, current: Store, entry: Entry, wanted: AbstractSet[str]) -> List[Difference]:
-    """What keeps `current` from holding one desired entry under its alias."""
-    present = [found for found in current.entries if folded(found.alias) == folded(entry.alias)]
-    if not present:
-        elsewhere = [
-            found for found in current.entries if folded(found.alias) not in wanted and same_content(found, entry)
-        ]
-        if elsewhere:
-            return [Difference("store_alias_changed", where, elsewhere[0].alias, entry.alias)]
-        return [_content_changed(where, entry.alias, "", describe(entry))]
-    if len(present) > 1 or not same_content(present[0], entry):
-        was = "; ".join(describe(found) for found in present)
-        return [_content_changed(where, entry.alias, was, describe(entry))]
-    if current.encryption == "jks" and present[0].alias != folded(entry.alias):
+def _by_alias(entries: Iterable[Entry]) -> Dict[str, List[Entry]]:
+    """Usually one entry for each alias; certificates that Java does not see may share one."""
+    found: Dict[str, List[Entry]] = {}
+    for entry in entries:
+        found.setdefault(folded(entry.alias), []).append(entry)
+    return found
+
+
+def _missing(where: str, entry: Entry, spare: Iterable[Entry]) -> Difference:
+    """An entry that is not there under its alias, but may be under another one that nobody wants."""
+    for other in spare:
+        if same_content(other, entry):
+            return Difference("store_alias_changed", where, other.alias, entry.alias)
+    return _content_changed(where, entry.alias, "", describe(entry))
+
+
+def _changes(where: str, encryption: str, present: List[Entry], wanted: List[Entry]) -> List[Difference]:
+    """How what stands under one alias differs from what is wanted there."""
+    missing, surplus = list(wanted), []
+    for entry in present:
+        same = [other for other in missing if same_content(entry, other)]
+        if same:
+            missing.remove(same[0])
+        else:
+            surplus.append(entry)
+    if missing or surplus:
+        was, will_be = ("; ".join(describe(entry) for entry in entries) for entries in (present, wanted))
+        return [_content_changed(where, wanted[0].alias, was, will_be)]
+    alias = folded(wanted[0].alias)
+    if encryption == "jks" and present[0].alias != alias:
         # Java looks up the lower-case form only, so an alias that another tool wrote in capitals is lost to it.
-        return [Difference("store_alias_changed", where, present[0].alias, folded(entry.alias))]
+        return [Difference("store_alias_changed", where, present[0].alias, alias)]
     return []
 
 

@@ -26,6 +26,7 @@ from ansible_collections.mutual.tls.plugins.module_utils.store import (
 from tests.keystores import key_entry, orders, people, trusted
 
 HIDDEN = replace(trusted(), visible_to_java=False)
+ANOTHER = replace(trusted(who="root"), visible_to_java=False)
 
 
 def store(*entries: Entry, encryption: str = "modern") -> Store:
@@ -63,6 +64,8 @@ def without_public_point(entry: KeyEntry) -> KeyEntry:
         (store(trusted(who="root")), store(trusted()), False, ["store_content_changed"]),
         (store(HIDDEN), store(trusted()), False, ["store_content_changed"]),
         (store(trusted(), HIDDEN), store(trusted()), False, ["store_content_changed"]),
+        (store(HIDDEN, HIDDEN, ANOTHER), store(ANOTHER, HIDDEN, HIDDEN), True, []),
+        (store(HIDDEN, HIDDEN, ANOTHER), store(ANOTHER, ANOTHER, HIDDEN), True, ["store_content_changed"]),
         (store(orders("old")), store(orders("new")), False, ["store_alias_changed"]),
         (store(orders("old")), store(orders("new")), True, ["store_alias_changed", "store_content_changed"]),
         (store(orders("old")), store(orders("old"), orders("new")), True, ["store_content_changed"]),
