@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
-from ..module_utils.arguments import DEFAULT_ROOT
+from ..module_utils.arguments import DEFAULT_ROOT, SECRET_OPTIONS
 from ..module_utils.arguments import credential as credential_spec
 from ..module_utils.arguments import credentials as credentials_spec
 from ..module_utils.errors import InputError
@@ -43,6 +43,13 @@ class Inventory:
     def used_authorities(self) -> List[str]:
         """The authorities that some file holds, each once."""
         return list(dict.fromkeys(name for intent in self.credentials for name in intent.authorities()))
+
+    def secrets(self) -> List[str]:
+        """Every passphrase in it: the credentials' and the issuers'."""
+        found = [secret for intent in self.credentials for secret in intent.secrets()]
+        for options in self.issuers.values():
+            found += [str(options[name]) for name in SECRET_OPTIONS if options.get(name) is not None]
+        return list(dict.fromkeys(found))
 
 
 def read_inventory(arguments: Mapping[str, Any]) -> Inventory:

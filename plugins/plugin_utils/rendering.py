@@ -8,6 +8,7 @@ through this collection is among them.
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from typing import Any, Dict, Mapping, Optional, Sequence
@@ -26,6 +27,8 @@ from .suggestion import unknown
 _SUFFIX = ".j2"
 _DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")
 _CONTENT_LIMIT = 1024 * 1024
+_TELLING = 8
+"""Characters: a shorter part of a passphrase may be a word that stands in a message by chance."""
 
 # Before 2.19 the lookup turns text that looks like a Python literal into data unless told otherwise; since 2.19 it
 # never does, and the option is deprecated.
@@ -38,13 +41,17 @@ class Renderer:
     """Renders the configs of one host's credentials.
 
     `variables` are the task's, `templar` and `loader` the action's, `directory` the inventory's: the users' own
-    templates are looked for there first, then where the `template` module would look.
+    templates are looked for there first, then where the `template` module would look. `secrets` are those that a
+    template can reach beside the credential's own: no message shows them.
     """
 
-    def __init__(self, templar: Any, loader: Any, variables: Mapping[str, Any], directory: str) -> None:
+    def __init__(
+        self, templar: Any, loader: Any, variables: Mapping[str, Any], directory: str, secrets: Sequence[str] = ()
+    ) -> None:
         self._lookup = lookup_loader.get("ansible.builtin.template", loader=loader, templar=templar)
         self._variables = variables
         self._directory = directory
+        self._secrets = tuple(secrets)
 
     def render(self, intent: Intent, root: str) -> Intent:
         """The intent with its configs rendered. Raises InputError naming credential and option."""
@@ -63,7 +70,9 @@ class Renderer:
             rendered = self._lookup.run([path], variables=variables, **_LOOKUP_OPTIONS)[0]
         except (AnsibleError, TypeError, ValueError) as error:
             raise InputError(
-                "{0}: {1} cannot be rendered: {2}".format(where, path, harmless(str(error), intent.secrets()))
+                "{0}: {1} cannot be rendered: {2}".format(
+                    where, path, harmless(str(error), [*intent.secrets(), *self._secrets])
+                )
             ) from None
         if not isinstance(rendered, str):
             raise InputError(
@@ -172,9 +181,17 @@ def _check_needs(credential: Credential, option: str, template: str) -> None:
 
 
 def harmless(message: str, secrets: Sequence[str]) -> str:
-    """An error's text, unless a secret stands in it: replacing short ones would show where they are."""
-    if any(secret in message for secret in secrets):
-        return "(the reason is not shown, because a passphrase may stand in it)"
+    """An error's text, unless a secret or a good part of one stands in it, in whatever way it is quoted there.
+
+    Replacing what stands there instead would show where short ones are, and leave a tail of overlapping ones.
+    """
+    text = message.replace("\\", "")
+    for secret in secrets:
+        for form in (secret, json.dumps(secret)[1:-1], secret.encode("unicode_escape").decode("ascii")):
+            bare = form.replace("\\", "") or form
+            parts = [bare[start : start + _TELLING] for start in range(max(1, len(bare) - _TELLING + 1))]
+            if secret in message or any(part in text for part in parts):
+                return "(the reason is not shown, because a passphrase may stand in it)"
     return message
 
 
