@@ -92,7 +92,14 @@ class Fleet:
             path.mkdir(parents=True)
         self.playbook = self.write_playbook(
             "keep.yml",
-            [{"name": TASK, "mutual.tls.credential": {o: "{{ test_%s | default(omit) }}" % o for o in OPTIONS}}],
+            [
+                {
+                    "name": TASK,
+                    "mutual.tls.credential": {
+                        option: "{{ test_" + option + " | default(omit) }}" for option in OPTIONS
+                    },
+                }
+            ],
         )
 
     def add_host(self, host: str, **options: Any) -> None:

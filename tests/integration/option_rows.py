@@ -184,7 +184,14 @@ _IDENTITY = (
         {"labels": {"team": "b"}, "configs": [CONFIG]},
         ("config_changed",),
     ),
-    Row("credentials.subject", "a value", {}, {"subject": {"CN": "x", "O": "Acme"}}, ("subject_changed",), key_kept=False),
+    Row(
+        "credentials.subject",
+        "a value",
+        {},
+        {"subject": {"CN": "x", "O": "Acme"}},
+        ("subject_changed",),
+        key_kept=False,
+    ),
     Row("credentials.subject", "a map in another order", {}, {"subject": {"O": "Acme", "CN": "client"}}),
     Row(
         "credentials.subject",
@@ -461,7 +468,15 @@ _TRUSTSTORES = (
         _item("truststores", store, "authorities", ["partner"], ["second"], "truststore_content_changed", what=what)
         for store, what in ((TRUST_PEM, "of pem"), (TRUST_P12, "of pkcs12"), (TRUST_JKS, "of jks"))
     ),
-    _item("truststores", TRUST_PEM, "authorities", ["partner"], None, what="the credential's", common={"authorities": ["partner"]}),
+    _item(
+        "truststores",
+        TRUST_PEM,
+        "authorities",
+        ["partner"],
+        None,
+        what="the credential's",
+        common={"authorities": ["partner"]},
+    ),
     *(
         _item(
             "truststores",

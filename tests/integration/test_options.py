@@ -15,17 +15,29 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Set, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 import pytest
+
 from ansible_collections.mutual.tls.plugins.module_utils import arguments
 from ansible_collections.mutual.tls.plugins.module_utils import certificate as certificates
 from ansible_collections.mutual.tls.tests.integration.fleet import CA_PASSPHRASE, Fleet, Listing, Run, listing, moved
-from ansible_collections.mutual.tls.tests.integration.option_rows import FIRST, ROWS, SIMPLE, Row
+from ansible_collections.mutual.tls.tests.integration.option_rows import ROWS, SIMPLE, Row
 from ansible_collections.mutual.tls.tests.unit import material
 
 _PER_HOST = 20
-_PREDICTED = ("name", "state", "changed", "reasons", "directory", "issuer", "labels", "pending", "generation", "subject")
+_PREDICTED = (
+    "name",
+    "state",
+    "changed",
+    "reasons",
+    "directory",
+    "issuer",
+    "labels",
+    "pending",
+    "generation",
+    "subject",
+)
 
 
 def option_paths(spec: arguments.Spec, prefix: str = "") -> Iterator[str]:
@@ -133,9 +145,7 @@ class Table:
             mine = [case for case in self.cases if case.host == host]
             options = dict(common)
             for case in mine:
-                options.update(
-                    self._placed(case.row.task_after if stage == "after" else case.row.task_before, case)
-                )
+                options.update(self._placed(case.row.task_after if stage == "after" else case.row.task_before, case))
             self.fleet.add_host(host, credentials=[case.credential(stage) for case in mine], **options)
 
     def snapshot(self) -> Tuple[Listing, Listing]:
