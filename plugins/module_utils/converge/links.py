@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os.path
 from dataclasses import dataclass, field
-from typing import AbstractSet, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import AbstractSet, Container, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ..difference import Difference
 from ..document import Credential, Link
@@ -67,13 +67,15 @@ class Places:
     """Where links may be: below `root` lie the credentials, below `directory` this one.
 
     `placed` are paths that the journals of all credentials name; `claimed` those that another credential of the
-    same document wants, and so are not removed for this one.
+    same document wants, and so are not removed for this one; `awaited` are those of them whose new owner has no
+    certificate yet, and would not know a copy as ours when it has.
     """
 
     root: str
     directory: str
     placed: AbstractSet[str]
     claimed: AbstractSet[str]
+    awaited: AbstractSet[str]
     context_of: ContextOf
 
 
@@ -170,13 +172,14 @@ def remove_leftover(parent: str, name: str, context_of: ContextOf) -> None:
             directory.remove(name)
 
 
-def removals(observation: Observation, places: Places, kept: Iterable[str] = ()) -> List[str]:
+def removals(observation: Observation, places: Places, kept: Container[str] = ()) -> List[str]:
     """The paths elsewhere that the journal names and nobody wants any more, as far as they are there."""
-    staying = {*kept, *places.claimed}
     return [
         path
         for path, kind in observation.journal.links.items()
-        if path not in staying and _still_ours(path, kind, places.directory, places.context_of)
+        if path not in kept
+        and (path not in places.claimed or (kind == _COPY and path in places.awaited))
+        and _still_ours(path, kind, places.directory, places.context_of)
     ]
 
 

@@ -87,6 +87,12 @@ def journal_of(root: Directory, name: str) -> journals.Journal:
         return _journal(directory)[0]
 
 
+def is_deployed(root: Directory, name: str) -> bool:
+    """Whether the credential in one directory below the root has a generation in use."""
+    with root.subdirectory(name) as directory:
+        return directory.entry(CURRENT) is not None
+
+
 def is_credential(root: Directory, name: str) -> bool:
     """Whether a directory below the root looks like a credential's. One that may not be looked into does not."""
     try:

@@ -82,6 +82,7 @@ class Surroundings:
 
     `placed` are the paths elsewhere that the journals of all credentials below the root name, `claims` maps those
     that this document wants to the credential that wants them: a link may move from one credential to another.
+    `deployed` are the credentials that have a generation in use.
     """
 
     root: str
@@ -91,13 +92,21 @@ class Surroundings:
     context_of: ContextOf
     placed: AbstractSet[str] = frozenset()
     claims: Mapping[str, str] = field(default_factory=dict)
+    deployed: AbstractSet[str] = frozenset()
 
     def directory(self, wanted: Credential) -> str:
         return "{0}/{1}".format(self.root.rstrip("/"), wanted.name)
 
     def places(self, wanted: Credential) -> links.Places:
-        claimed = frozenset(path for path, name in self.claims.items() if name != wanted.name)
-        return links.Places(self.root.rstrip("/"), self.directory(wanted), self.placed, claimed, self.context_of)
+        others = {path: name for path, name in self.claims.items() if name != wanted.name}
+        return links.Places(
+            root=self.root.rstrip("/"),
+            directory=self.directory(wanted),
+            placed=self.placed,
+            claimed=frozenset(others),
+            awaited=frozenset(path for path, name in others.items() if name not in self.deployed),
+            context_of=self.context_of,
+        )
 
 
 def plan(wanted: Credential, observation: Observation, around: Surroundings) -> Plan:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from datetime import datetime, timezone
-from typing import Dict, FrozenSet, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from .. import certificate as certificates
 from ..difference import Difference
@@ -19,7 +19,7 @@ from ..reply import CredentialReply, PendingRequest, Reply
 from . import contents, links
 from .apply import Application
 from .next_request import Waiting
-from .observe import CURRENT, is_credential, journal_of, observe
+from .observe import CURRENT, is_credential, is_deployed, journal_of, observe
 from .plan import Plan, Surroundings, plan
 from .system_trust import SYSTEM, system_certificates
 
@@ -70,15 +70,21 @@ def _surroundings(document: Document, root: Optional[Directory], context_of: Con
         if credential.state == "present"
         for link in credential.links
     }
-    return Surroundings(document.root, authorities, now, os.geteuid(), context_of, _placed(root), claims)
+    names = [name for name in root.names() if is_credential(root, name)] if root is not None else []
+    return Surroundings(
+        root=document.root,
+        authorities=authorities,
+        now=now,
+        user=os.geteuid(),
+        context_of=context_of,
+        placed=frozenset(path for name in names for path in _journaled(root, name)),
+        claims=claims,
+        deployed=frozenset(name for name in names if root is not None and is_deployed(root, name)),
+    )
 
 
-def _placed(root: Optional[Directory]) -> FrozenSet[str]:
-    """The paths elsewhere that the journals below the root name."""
-    if root is None:
-        return frozenset()
-    names = [name for name in root.names() if is_credential(root, name)]
-    return frozenset(path for name in names for path in journal_of(root, name).links)
+def _journaled(root: Optional[Directory], name: str) -> Iterable[str]:
+    return journal_of(root, name).links if root is not None else ()
 
 
 def _asked(credential: Credential) -> List[str]:
