@@ -73,7 +73,8 @@ class ActionModule(ActionBase):
             authorities=bundles.certificates,
             credentials=tuple(intent.host for intent in rendered),
         )
-        return self._converge(inventory, document, issuers, state_directory, bundles.warnings, at, variables)
+        warnings = [*bundles.warnings, *_inventory_warning(state_directory.path, variables)]
+        return self._converge(inventory, document, issuers, state_directory, warnings, at, variables)
 
     def _converge(
         self,
@@ -85,7 +86,8 @@ class ActionModule(ActionBase):
         at: datetime,
         variables: Dict[str, Any],
     ) -> Dict[str, Any]:
-        first = self._trip(document, inventory, variables)
+        unready = self._unready(inventory, issuers, at)
+        first = self._trip(_without_vain_requests(document, unready), inventory, variables)
         replies = {reply.name: reply for reply in first.credentials}
         host = variables["inventory_hostname"]
         registry = Registry(state_directory)
@@ -97,6 +99,8 @@ class ActionModule(ActionBase):
             issuer = issuers.get(intent.host.issuer)
             if issuer is None:
                 settled[intent.name] = issuing.Failed("the host asks for a certificate that nobody wanted")
+            elif issuer.name in unready:
+                settled[intent.name] = issuing.Failed(unready[issuer.name])
             elif self._task.check_mode:
                 settled[intent.name] = issuing.predict(intent, reply, host, issuer)
             else:
@@ -112,6 +116,16 @@ class ActionModule(ActionBase):
             [*inventory.warnings, *warnings],
             bool(self._task.diff),
         )
+
+    def _unready(self, inventory: Inventory, issuers: Mapping[str, Issuer], at: datetime) -> Dict[str, str]:
+        """The issuers that could not answer now, and why. Nothing fails for it unless a certificate is needed."""
+        unready = {}
+        for name in inventory.used_issuers():
+            try:
+                issuing.check_ready(issuers[name], self._task.check_mode, at)
+            except Error as error:
+                unready[name] = str(error)
+        return unready
 
     def _deliver(
         self,
@@ -161,7 +175,10 @@ class ActionModule(ActionBase):
         """Ansible's own, behind a limit: a host must not keep the controller's JSON parser busy."""
         if len(res.get("stdout") or "") > 2 * MAXIMUM_SIZE:
             raise ReplyError("the host's reply is larger than {0} bytes".format(2 * MAXIMUM_SIZE))
-        parsed: Dict[str, Any] = super()._parse_returned_data(res, *arguments, **options)
+        try:
+            parsed: Dict[str, Any] = super()._parse_returned_data(res, *arguments, **options)
+        except RecursionError:
+            raise ReplyError("the host's reply is nested too deeply") from None
         return parsed
 
 
@@ -177,6 +194,24 @@ def _configure(
                 options[option] = os.path.join(directory, os.path.expanduser(options[option]))
         issuers[name] = selector.configure(name, options, state_directory)
     return issuers
+
+
+def _without_vain_requests(document: Document, unready: Mapping[str, str]) -> Document:
+    """Tell the host where a request would be in vain: it changes nothing for it then."""
+    credentials = [replace(one, may_request=one.issuer not in unready) for one in document.credentials]
+    return replace(document, credentials=tuple(credentials))
+
+
+def _inventory_warning(path: str, variables: Mapping[str, Any]) -> List[str]:
+    """Ansible reads every file of a directory that is named as inventory: keys and databases are noise to it."""
+    for source in variables.get("ansible_inventory_sources") or []:
+        directory = os.path.realpath(source)
+        if os.path.isdir(directory) and os.path.realpath(path).startswith(directory + os.sep):
+            return [
+                "the state directory {0} lies in {1}, all of which Ansible reads as inventory; name the inventory's "
+                "file with -i, not its directory, or choose another state_directory".format(path, directory)
+            ]
+    return []
 
 
 def _why(found: Mapping[str, Any], secrets: List[str]) -> str:

@@ -121,7 +121,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Credential:
-    """One credential as the inventory wants it on this host. `renew_before` is in seconds."""
+    """One credential as the inventory wants it on this host. `renew_before` is in seconds.
+
+    `may_request` is false where the issuer cannot answer now: a request for it would change the host for nothing.
+    """
 
     name: str
     state: str
@@ -139,6 +142,7 @@ class Credential:
     configs: Tuple[Config, ...]
     links: Tuple[Link, ...]
     answer: Optional[Answer]
+    may_request: bool = True
 
 
 @dataclass(frozen=True)
@@ -316,6 +320,7 @@ def _credential(item: _Reader) -> Credential:
         ),
         links=tuple(_link(link) for link in item.items("links")),
         answer=_answer(item.below("answer")) if item.has("answer") else None,
+        may_request=item.flag("may_request"),
     )
 
 

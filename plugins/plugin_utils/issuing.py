@@ -79,6 +79,15 @@ def _answer(request: IssuerRequest, issued: Issued, issuer: Issuer, at: datetime
     return Answer(request.public_fingerprint, tuple(certificate.to_der(one) for one in chain))
 
 
+def check_ready(issuer: Issuer, check_mode: bool, at: datetime) -> None:
+    """Raise IssuerError where the issuer could not answer a request now: better said before a host makes one.
+
+    In check mode an own CA that is not there yet is taken for one that the same play would have made.
+    """
+    if issuer.exists() or not check_mode:
+        issuer.check_ready(at)
+
+
 def predict(intent: Intent, reply: CredentialReply, host: str, issuer: Issuer) -> Settled:
     """Check mode: what `settle` would come to."""
     try:

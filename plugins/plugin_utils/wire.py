@@ -69,6 +69,7 @@ def _credential(credential: Credential) -> Dict[str, Any]:
         "authorities": list(credential.authorities),
         **_files(credential),
         **_access(credential.access),
+        "may_request": credential.may_request,
         "answer": None
         if credential.answer is None
         else {

@@ -76,6 +76,20 @@ def read_certificates(directory: str) -> List[x509.Certificate]:
 
 def check_usable(certificates: Sequence[x509.Certificate], directory: str, at: datetime) -> None:
     """Raise IssuerError unless an own CA's certificates are all valid at `at` and belong together."""
+    check_dates(certificates, directory, at)
+    try:
+        if not all(certificate.is_ca(ca) for ca in certificates):
+            raise InputError("it holds a certificate that is not a CA's")
+        if not chain.is_signed_by(certificates[-1], certificates[-1]):
+            raise InputError("it does not end in a root")
+        if len(certificates) > 1:
+            chain.verify(certificates[0], list(certificates[1:]), at)
+    except InputError as error:
+        raise IssuerError("the chain of the own CA in {0} is broken: {1}".format(directory, error)) from error
+
+
+def check_dates(certificates: Sequence[x509.Certificate], directory: str, at: datetime) -> None:
+    """Raise IssuerError unless an own CA's certificates are all valid at `at`. Verifies no signature: it is cheap."""
     for ca in certificates:
         if at >= certificate.not_after(ca):
             raise IssuerError(
@@ -89,15 +103,6 @@ def check_usable(certificates: Sequence[x509.Certificate], directory: str, at: d
                 "the own CA in {0} is not valid yet: {1} begins on {2:%Y-%m-%dT%H:%M:%SZ}; is this machine's clock "
                 "right?".format(directory, render(certificate.subject(ca)), certificate.not_before(ca))
             )
-    try:
-        if not all(certificate.is_ca(ca) for ca in certificates):
-            raise InputError("it holds a certificate that is not a CA's")
-        if not chain.is_signed_by(certificates[-1], certificates[-1]):
-            raise InputError("it does not end in a root")
-        if len(certificates) > 1:
-            chain.verify(certificates[0], list(certificates[1:]), at)
-    except InputError as error:
-        raise IssuerError("the chain of the own CA in {0} is broken: {1}".format(directory, error)) from error
 
 
 def open_authority(directory: str, passphrase: str, at: datetime) -> Authority:
@@ -108,6 +113,21 @@ def open_authority(directory: str, passphrase: str, at: datetime) -> Authority:
     """
     certificates = read_certificates(directory)
     check_usable(certificates, directory, at)
+    key = _open_key(certificates, directory, passphrase)
+    return Authority(directory, tuple(certificates), key, Ledger(os.path.join(directory, LEDGER)))
+
+
+def check_ready(directory: str, passphrase: str, at: datetime) -> None:
+    """Raise what open_authority() would for a CA that is missing or expired, or for a wrong passphrase.
+
+    It verifies no signatures: this runs for each host, also where nothing is to be issued.
+    """
+    certificates = read_certificates(directory)
+    check_dates(certificates, directory, at)
+    _open_key(certificates, directory, passphrase)
+
+
+def _open_key(certificates: Sequence[x509.Certificate], directory: str, passphrase: str) -> Any:
     path = os.path.join(directory, KEY)
     try:
         with open_directory(os.path.realpath(directory)) as opened:
@@ -124,7 +144,7 @@ def open_authority(directory: str, passphrase: str, at: datetime) -> Authority:
         raise IssuerError(
             "{0} is not the key of the first certificate in {1}; restore both from one backup".format(path, CHAIN)
         )
-    return Authority(directory, tuple(certificates), loaded.key, Ledger(os.path.join(directory, LEDGER)))
+    return loaded.key
 
 
 def issue(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple, Union
 
 from ...module_utils.errors import InputError
@@ -80,6 +80,9 @@ class Issuer(ABC):
     @abstractmethod
     def certificates(self) -> List[x509.Certificate]:
         """The CA's own certificates, the one that issues first. Raises IssuerError where there are none."""
+
+    def check_ready(self, at: datetime) -> None:  # noqa: B027 - most issuers can only be asked
+        """Raise IssuerError where it is plain, without much work, that no request could be answered now."""
 
     def exists(self) -> bool:
         """False for a CA that has yet to be created, which in check mode may be this very run's work."""

@@ -65,6 +65,9 @@ class OwnCa(Issuer):
     def certificates(self) -> List[x509.Certificate]:
         return ownca.read_certificates(self.directory)
 
+    def check_ready(self, at: datetime) -> None:
+        ownca.check_ready(self.directory, self.passphrase, at)
+
     def exists(self) -> bool:
         return ownca.exists(self.directory)
 
