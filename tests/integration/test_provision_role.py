@@ -114,7 +114,9 @@ def test_fresh_check_run_rerun_and_one_change(fleet: Fleet) -> None:
     predicted = run(fleet, content, "--check", "--diff").must_succeed()
     assert moved(empty, listing(hosts)) == []
 
-    made = run(fleet, content, "--diff").must_succeed()
+    made = run(fleet, content, "--diff", "-vvvv").must_succeed()
+    assert "vau'lted" not in made.output
+    assert CA_PASSPHRASE not in made.output
     assert set(entries(made, "web1")) == {"base", "neo", "extra"}
     assert set(entries(made, "web2")) == {"base"}
     for host in HOSTS:

@@ -1,0 +1,155 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host that answers whatever it likes: the controller believes nothing of it, and issues nothing to it.
+
+The host's Python is a script that swallows the module and prints a prepared answer.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any, Dict
+
+import pytest
+
+from ansible_collections.mutual.tls.plugins.module_utils import name as names
+from ansible_collections.mutual.tls.plugins.module_utils import private_key, request
+from ansible_collections.mutual.tls.plugins.module_utils.private_key import KeyKind
+from ansible_collections.mutual.tls.plugins.module_utils.request import RequestSpec
+from ansible_collections.mutual.tls.tests.integration.fleet import CA_PASSPHRASE, Fleet
+from ansible_collections.mutual.tls.tests.unit import material
+
+pytestmark = pytest.mark.compat
+
+ISSUERS = {"corp": {"type": "ownca", "passphrase": CA_PASSPHRASE}}
+
+
+def csr(common_name: str, kind: KeyKind) -> str:
+    spec = RequestSpec(names.normalize({"CN": common_name}), ())
+    return request.build(private_key.generate(kind), spec).decode()
+
+
+def entry(**more: Any) -> Dict[str, Any]:
+    plain = {
+        "name": "orders",
+        "state": "active",
+        "changed": False,
+        "differences": [],
+        "generation": 1,
+        "certificate": None,
+        "request": None,
+        "error": None,
+        "directory": "/elsewhere",
+    }
+    return {**plain, **more}
+
+
+def answer(*credentials: Any, **more: Any) -> str:
+    reply = {"version": 1, "changed": False, "orphaned": [], "credentials": list(credentials), **more}
+    return json.dumps({"changed": False, "reply": reply})
+
+
+def wants(pem: Any) -> Dict[str, Any]:
+    return entry(state="request", changed=True, request={"pem": pem, "since": "2026-11-21"})
+
+
+P256 = KeyKind("ECC", curve="secp256r1")
+REFUSED = {
+    # what the host answers, and what the error says
+    "nothing": ("", "gave no result"),
+    "noise": ("Traceback: \x1b[2J no module", "gave no result"),
+    "no reply": ('{"changed": true}', "gave no result"),
+    "reply of another type": ('{"reply": [1]}', "gave no result"),
+    "bomb": ('{"reply": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
+    "deep map": ('{"reply": ' + '{"a":' * 200 + "1" + "}" * 201, "nested too deeply"),
+    "huge": (answer(entry(error="x" * 9_000_000)), "larger than"),
+    "another version": (answer(entry(), version=2), "another version"),
+    "more than agreed": (answer(entry(extra=1)), "other keys than agreed on"),
+    "nobody": (answer(), "not about the credentials"),
+    "somebody else": (answer(entry(name="billing")), "not about the credentials"),
+    "twice": (answer(entry(), entry()), "not about the credentials"),
+    "unknown state": (answer(entry(state="fine")), "unknown state"),
+    "unknown reason": (
+        answer(entry(differences=[{"reason": "because", "where": "", "was": "", "wanted": ""}])),
+        "unknown reason",
+    ),
+    "no certificate": (answer(entry(certificate="hello")), "host's reply"),
+    "no request": (answer(entry(state="request")), "contradicts itself"),
+    "request of nothing": (answer(wants("hello")), 'policy rule "readable"'),
+    "request for somebody else": (answer(wants(csr("admin", P256))), 'policy rule "subject"'),
+    "request with another key": (answer(wants(csr("orders", KeyKind("Ed25519")))), 'policy rule "key_type"'),
+}
+
+
+@pytest.fixture(name="fleet", scope="module")
+def make_fleet(tmp_path_factory: pytest.TempPathFactory) -> Fleet:
+    fleet = Fleet(tmp_path_factory.mktemp("hostile"))
+    fleet.make_ca("corp")
+    return fleet
+
+
+def add(fleet: Fleet, host: str, text: str) -> None:
+    """A host whose Python prints this text."""
+    tree = fleet.directory / "hosts" / host
+    credential = {"name": "orders", "issuer": "corp", "subject": {"CN": "orders"}, "key": {"type": "ECC"}}
+    fleet.add_host(host, issuers=ISSUERS, credentials=[credential])
+    (tree / "answer").write_text(text, encoding="utf-8")
+    python = tree / "python3"
+    python.write_text("#!/bin/sh\ncat >/dev/null\ncat {0}/answer\n".format(tree), encoding="utf-8")
+    python.chmod(0o755)
+    fleet.hosts[host]["ansible_python_interpreter"] = str(python)
+
+
+def issued(ca: Path) -> int:
+    with sqlite3.connect("file:{0}/ledger.sqlite?mode=ro".format(ca), uri=True) as ledger:
+        tables = [row[0] for row in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        count: int = ledger.execute(
+            "SELECT count(*) FROM {0}".format(next(table for table in tables if "certificate" in table))
+        ).fetchone()[0]
+        return count
+
+
+def test_what_is_not_agreed_on_is_refused(fleet: Fleet) -> None:
+    fleet.hosts.clear()
+    for number, (text, _) in enumerate(REFUSED.values()):
+        add(fleet, "bad{0}".format(number), text)
+    before = issued(fleet.state / "ownca/corp")
+    done = fleet.run()
+    for number, (kind, (_, text)) in enumerate(REFUSED.items()):
+        event = done.event("bad{0}".format(number))
+        assert event.status == "failed", kind
+        assert text in event.result["msg"], kind
+    assert "\x1b[2J" not in done.output
+    assert "Traceback (most recent call last)" not in done.output
+    assert issued(fleet.state / "ownca/corp") == before
+
+
+def test_nothing_of_an_answer_passes_unread(fleet: Fleet) -> None:
+    fleet.hosts.clear()
+    certificate = material.client("orders", signer=material.authority("CA")).pem.decode()
+    raw = json.loads(answer(entry(certificate=certificate, directory="/evil"), orphaned=["evil\x1b[1m"]))
+    raw.update(
+        ansible_facts={"evil": True, "ansible_python_interpreter": "/evil"},
+        invocation={"module_args": "evil"},
+        warnings=["evil"],
+        deprecations=[{"msg": "evil"}],
+        exception="evil",
+        diff={"before": "evil", "after": "{{ evil }}"},
+        ansible_job_id="evil",
+        msg="{{ evil }}",
+        skipped=True,
+    )
+    add(fleet, "host", json.dumps(raw))
+    task = json.loads(fleet.playbook.read_text(encoding="utf-8"))[0]["tasks"][0]
+    facts = {"name": "Facts", "ansible.builtin.debug": {"msg": "{{ evil is defined }} {{ ansible_facts }}"}}
+    playbook = fleet.write_playbook("facts.yml", [task, facts])
+    done = fleet.run(playbook=playbook).must_succeed()
+    result = dict(done.event("host").result)
+    assert done.event("host", "Facts").result["msg"] == "False {}"
+    assert "evil" not in json.dumps({**result, "orphaned": [], "warnings": []})
+    assert result["orphaned"] == ["evil\\x1b[1m"]
+    assert result["credentials"][0]["directory"] == str(fleet.root("host") / "orders")
+    assert result["credentials"][0]["subject"] == "CN=orders"
