@@ -52,6 +52,7 @@ _PBES2_CIPHERS = {
     _AES_256_OID: ("aes", 32),
     "1.2.840.113549.3.7": ("3des", 24),
 }
+_MAX_RC2 = 1024 * 1024  # some seconds of work for our own implementation
 _PKCS12_CIPHERS = {
     _SHA1_3DES_OID: ("3des", 24),
     "1.2.840.113549.1.12.1.4": ("3des", 16),
@@ -192,6 +193,8 @@ def _keys(scheme: Scheme, passphrase: str, budget: Budget) -> List[Tuple[bytes, 
 
 def _decrypt_blocks(scheme: Scheme, key: bytes, initial: bytes, ciphertext: bytes) -> bytes:
     if scheme.cipher == "rc2":
+        if len(ciphertext) > _MAX_RC2:
+            raise UnsupportedError("the PKCS#12 store holds too much under RC2, an outdated cipher; write it anew")
         return rc2.decrypt_cbc(key, 8 * len(key), initial, ciphertext)
     decryptor = _context(scheme, key, initial, encrypting=False)
     plain: bytes = decryptor.update(ciphertext) + decryptor.finalize()

@@ -25,6 +25,7 @@ from .private_key import from_pkcs8
 from .store import Entry, KeyEntry, TrustedEntry, folded
 
 _MAX_CHAIN = 20
+_MAX_CANDIDATES = 16  # certificates of one name whose signatures are tried; a CA has a handful
 _IDENTIFIER_SIZE = 20  # what OpenSSL writes too (a SHA-1)
 
 
@@ -90,8 +91,12 @@ class _Pool:
     def __init__(self, bags: Sequence[CertificateBag]) -> None:
         self._certificates = [_parsed(place, bag) for place, bag in enumerate(b for b in bags if not b.trusted)]
         self._by_subject: Dict[bytes, List[_Certificate]] = {}
+        self._by_local_key_id: Dict[Optional[bytes], _Certificate] = {}
+        self._by_public_key: Dict[bytes, _Certificate] = {}
         for certificate in self._certificates:
             self._by_subject.setdefault(certificate.subject, []).append(certificate)
+            self._by_local_key_id.setdefault(certificate.local_key_id, certificate)
+            self._by_public_key.setdefault(certificate.public_key, certificate)
 
     def chain(self, key: KeyBag) -> Tuple[bytes, ...]:
         """The key's certificate and those above it; empty where the store has none for the key."""
@@ -102,15 +107,10 @@ class _Pool:
 
     def _leaf(self, key: KeyBag) -> Optional[_Certificate]:
         """By localKeyId, or where the key has none, by the public key."""
-        if key.local_key_id is not None:
-            for certificate in self._certificates:
-                if certificate.local_key_id == key.local_key_id:
-                    return certificate
+        if key.local_key_id is not None and key.local_key_id in self._by_local_key_id:
+            return self._by_local_key_id[key.local_key_id]
         public_key = _public_key(key.private_key)
-        for certificate in self._certificates:
-            if certificate.public_key == public_key:
-                return certificate
-        return None
+        return None if public_key is None else self._by_public_key.get(public_key)
 
     def _as_written(self, leaf: _Certificate) -> Tuple[bytes, ...]:
         """The certificates from the leaf on that its localKeyId is the digest of; empty in others' stores."""
@@ -132,12 +132,15 @@ class _Pool:
         return walked
 
     def _issuer(self, certificate: _Certificate, seen: Set[bytes]) -> Optional[_Certificate]:
-        candidates = [found for found in self._by_subject.get(certificate.issuer, []) if found.der not in seen]
-        if len({candidate.der for candidate in candidates}) > 1:
-            candidates = [found for found in candidates if _signed(certificate, found)] or candidates
         # Writers put a chain behind its leaf, so the next one that fits is meant rather than an earlier one.
         size = len(self._certificates)
-        return min(candidates, key=lambda found: (found.position - certificate.position) % size, default=None)
+        candidates = sorted(
+            (found for found in self._by_subject.get(certificate.issuer, []) if found.der not in seen),
+            key=lambda found: (found.position - certificate.position) % size,
+        )[:_MAX_CANDIDATES]
+        if len({candidate.der for candidate in candidates}) > 1:
+            candidates = [found for found in candidates if _signed(certificate, found)] or candidates
+        return candidates[0] if candidates else None
 
 
 def _parsed(position: int, bag: CertificateBag) -> _Certificate:

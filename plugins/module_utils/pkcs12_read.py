@@ -31,6 +31,7 @@ _REFUSED_BAGS = {
     "1.2.840.113549.1.12.10.1.5": "a secret (symmetric) key",
 }
 _MAX_NESTING = 4
+_MAX_KEYS = 1_000
 _WHERE = "PKCS#12 store"
 
 
@@ -169,6 +170,8 @@ class _Reader:
         self.contents.certificates.append(CertificateBag(certificate, name, identifier, trusted))
 
     def _key_bag(self, value: der.Element, attributes: Dict[str, der.Element], shrouded: bool, protected: bool) -> None:
+        if len(self.contents.keys) == _MAX_KEYS:
+            raise FormatError("{0}: more than {1} private keys".format(_WHERE, _MAX_KEYS))
         if shrouded:
             fields = der.Fields(value, _WHERE)
             scheme = pbe.parse(fields.take(der.SEQUENCE))

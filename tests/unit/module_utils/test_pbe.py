@@ -132,6 +132,13 @@ def test_data_that_is_not_blocks(size: int) -> None:
         pbe.decrypt(pbe.parse(pbes2(CIPHERS[0][0])), bytes(size), "x", Budget())
 
 
+def test_rc2_is_for_small_stores_only() -> None:
+    parameters = der.sequence(der.octet_string(b"salt"), der.integer(1))
+    algorithm = der.read(der.sequence(der.oid("1.2.840.113549.1.12.1.6"), parameters), "x")
+    with pytest.raises(UnsupportedError, match="RC2"):
+        pbe.decrypt(pbe.parse(algorithm), bytes(1024 * 1024 + 8), "x", Budget())
+
+
 @given(st.binary(max_size=100), st.integers(0, 200), st.integers(0, 255))
 def test_mutated_algorithms_give_an_error_or_a_scheme(data: bytes, place: int, octet: int) -> None:
     encoded = bytearray(pbe.encrypt("modern", b"", "x")[0])

@@ -399,6 +399,21 @@ def test_a_store_that_wants_endless_work_is_refused_at_once() -> None:
     assert time.monotonic() - started < 1
 
 
+def test_a_store_with_endless_keys_is_refused() -> None:
+    one = key_bag(orders().private_key, identified(b"1"))
+    assert len(pkcs12.decode(pfx(bags(*[one] * 1000)), PASSPHRASE).entries) == 1000
+    with pytest.raises(FormatError, match="more than 1000 private keys"):
+        pkcs12.decode(pfx(bags(*[one] * 1001)), PASSPHRASE)
+
+
+def test_many_certificates_of_one_name_do_not_stall() -> None:
+    cas = [certificate_bag(authority("CA").der) for _ in range(200)]
+    right = authority("CA")
+    leaf = client("x", signer=right)
+    found = chain_of(pfx(bags(key_bag(pkcs8(leaf.key)), certificate_bag(right.der), certificate_bag(leaf.der), *cas)))
+    assert found == (leaf.der, right.der)
+
+
 SAFE = bags(
     key_bag(orders().private_key, named("k"), identified(b"1")),
     certificate_bag(people()["orders"].der, named("k"), identified(b"1")),
