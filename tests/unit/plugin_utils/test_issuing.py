@@ -1,0 +1,125 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a request to its answer: what issuers may say, and that no failure leaves its credential."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, List
+
+import pytest
+
+from ansible_collections.mutual.tls.plugins.module_utils import certificate, private_key, request
+from ansible_collections.mutual.tls.plugins.module_utils.document import Answer
+from ansible_collections.mutual.tls.plugins.module_utils.errors import IssuerError
+from ansible_collections.mutual.tls.plugins.module_utils.reply import CredentialReply, PendingRequest
+from ansible_collections.mutual.tls.plugins.module_utils.state_directory import open_state_directory
+from ansible_collections.mutual.tls.plugins.plugin_utils import issuing
+from ansible_collections.mutual.tls.plugins.plugin_utils.intent import Intent
+from ansible_collections.mutual.tls.plugins.plugin_utils.inventory import read_inventory
+from ansible_collections.mutual.tls.plugins.plugin_utils.issuers.base import Issued, IssuerRequest, Pending, Refused
+from ansible_collections.mutual.tls.plugins.plugin_utils.registry import Registry
+from ansible_collections.mutual.tls.tests.unit import material
+
+NOW = datetime.now(timezone.utc)
+CA = material.authority("CA")
+OTHER_CA = material.authority("Other CA")
+
+
+class FakeIssuer:
+    """Answers with what it was given: a function from the request to an answer or an exception."""
+
+    name = "corp"
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+        self.asked: List[IssuerRequest] = []
+
+    def issue(self, asked: IssuerRequest) -> Any:
+        self.asked.append(asked)
+        answer = self._answer(asked)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def certificates(self) -> Any:
+        return [CA.certificate]
+
+
+def intent() -> Intent:
+    item = {
+        "name": "orders",
+        "issuer": "corp",
+        "subject": {"CN": "ops"},
+        "key": {"type": "ECC"},
+        "validity": "5d",
+        "labels": {"team": "a"},
+    }
+    return read_inventory({"credentials": [item], "issuers": {"corp": {}}}).credentials[0]
+
+
+KEY = private_key.generate(intent().host.key.kind)
+OLD = material.client("ops", signer=CA, not_after=material.NOW + material.DAY)
+
+
+def reply(key: Any = KEY) -> CredentialReply:
+    pem = request.build(key, intent().host.spec).decode()
+    pending = PendingRequest(pem, "2026-11-21")
+    return CredentialReply("orders", "request", True, (), 1, OLD.pem.decode(), pending, None, "/x")
+
+
+def settle(tmp_path: Path, issuer: Any, host: str = "web1", **more: Any) -> Any:
+    registry = Registry(open_state_directory(str(tmp_path / "state"), create=True))
+    return issuing.settle(intent(), reply(**more), host, issuer, registry, NOW)
+
+
+def issues(name: str = "ops", signer: Any = CA) -> FakeIssuer:
+    leaf = material.client(name, signer=signer, key=KEY)
+    return FakeIssuer(lambda asked: Issued((signer.certificate, leaf.certificate)))
+
+
+def test_an_issued_certificate_becomes_an_ordered_answer(tmp_path: Path) -> None:
+    issuer = issues()
+    answer = settle(tmp_path, issuer)
+    assert isinstance(answer, Answer)
+    assert answer.public_fingerprint == private_key.public_fingerprint(KEY.public_key())
+    assert [certificate.from_der(der).subject.rfc4514_string() for der in answer.certificates] == ["CN=ops", "CN=CA"]
+    asked = issuer.asked[0]
+    assert (asked.host, asked.credential, asked.labels) == ("web1", "orders", {"team": "a"})
+    assert asked.validity is not None
+    assert asked.validity.days == 5
+    assert certificate.fingerprint(asked.in_use) == certificate.fingerprint(OLD.certificate)
+
+
+FAILURES = {
+    "issuer error": (FakeIssuer(lambda asked: IssuerError("the CA has expired")), "the CA has expired"),
+    "refused": (FakeIssuer(lambda asked: Refused("not on Sundays")), "issuer 'corp' refuses: not on Sundays"),
+    "another subject": (issues("admin"), "subject"),
+    "another CA": (issues(signer=OTHER_CA), "does not fit"),
+    "nothing": (FakeIssuer(lambda asked: Issued(())), "does not fit"),
+}
+
+
+@pytest.mark.parametrize(("issuer", "text"), FAILURES.values(), ids=FAILURES.keys())
+def test_failures_stay_with_the_credential(tmp_path: Path, issuer: Any, text: str) -> None:
+    settled = settle(tmp_path, issuer)
+    assert isinstance(settled, issuing.Failed)
+    assert text in settled.reason
+
+
+def test_a_pending_answer_is_passed_on(tmp_path: Path) -> None:
+    pending = Pending("7", "2026-11-21", "a signature")
+    assert settle(tmp_path, FakeIssuer(lambda asked: pending)) is pending
+
+
+def test_the_issuer_is_not_asked_for_what_the_policy_refuses(tmp_path: Path) -> None:
+    assert isinstance(settle(tmp_path, issues()), Answer)
+    issuer = issues()
+    settled = settle(tmp_path, issuer, host="web2")
+    assert isinstance(settled, issuing.Failed)
+    assert "web1" in settled.reason
+    weak = FakeIssuer(lambda asked: None)
+    assert "key_type" in settle(tmp_path, weak, key=material.ed25519_key()).reason
+    assert issuer.asked == weak.asked == []
