@@ -74,12 +74,17 @@ def make(directory: Directory, wanted: Credential, key: Optional[Any], prefix: s
     owner = directory.attributes()
     private = Attributes(owner.owner, owner.group, _PRIVATE)
     staging = prefix + NEXT
-    with directory.make_directory(staging, NEXT_MODE) as below:
-        below.create(KEY, private_keys.dump(key, "pkcs8", wanted.key.passphrase), private)
-        below.create(REQUEST, request_pem, private)
-        below.create(SINCE, json.dumps({"since": since}).encode() + b"\n", private)
-        below.sync()
-    directory.rename(staging, NEXT)
+    try:
+        with directory.make_directory(staging, NEXT_MODE) as below:
+            below.create(KEY, private_keys.dump(key, "pkcs8", wanted.key.passphrase), private)
+            below.create(REQUEST, request_pem, private)
+            below.create(SINCE, json.dumps({"since": since}).encode() + b"\n", private)
+            below.sync()
+        directory.rename(staging, NEXT)
+    except BaseException:
+        if directory.entry(staging) is not None:
+            directory.remove_tree(staging)
+        raise
     return Waiting(key, request_pem, private_keys.public_fingerprint(key.public_key()), since)
 
 

@@ -14,7 +14,7 @@ from .. import certificate as certificates
 from ..difference import Difference
 from ..document import Credential, Document
 from ..errors import DiskError, Error, InputError
-from ..files import ContextOf, Directory, open_directory
+from ..files import ContextOf, Directory, check_creatable, open_directory
 from ..reply import CredentialReply, PendingRequest, Reply
 from . import contents, links
 from .apply import Application
@@ -31,13 +31,14 @@ def converge(document: Document, check: bool, context_of: ContextOf) -> Reply:
     """
     with ExitStack() as stack:
         root = _root(document, stack, create=False, context_of=context_of)
-        if root is None and not check and _wants_directory(document):
-            root = _root(document, stack, create=True, context_of=context_of)
+        if root is None and _would_change(document, context_of):
+            check_creatable(document.root)
+            root = None if check else _root(document, stack, create=True, context_of=context_of)
         if root is not None:
             # Also to look: in the middle of another run there would be differences that are none.
             stack.enter_context(root.locked(document.lock_timeout))
         around = _surroundings(document, root, context_of)
-        replies = [_one(root, credential, around, check) for credential in document.credentials]
+        replies = [_one(root, credential, around, check or root is None) for credential in document.credentials]
         orphaned = _orphaned(root, document.names)
     return Reply(any(reply.changed for reply in replies), tuple(orphaned), tuple(replies))
 
@@ -55,8 +56,10 @@ def _root(document: Document, stack: ExitStack, create: bool, context_of: Contex
     return root
 
 
-def _wants_directory(document: Document) -> bool:
-    return any(credential.state == "present" for credential in document.credentials)
+def _would_change(document: Document, context_of: ContextOf) -> bool:
+    """Whether a host without a root directory needs one: bad input alone must not leave an empty one behind."""
+    around = _surroundings(document, None, context_of)
+    return any(_one(None, credential, around, True).changed for credential in document.credentials)
 
 
 def _surroundings(document: Document, root: Optional[Directory], context_of: ContextOf) -> Surroundings:
