@@ -267,6 +267,13 @@ class Directory:
         with _explained("change", self.path):
             os.fchmod(self._descriptor, mode)
 
+    def check_writable(self) -> None:
+        """Raise DiskError where this process may not make names in the directory."""
+        if not os.access(".", os.W_OK | os.X_OK, dir_fd=self._descriptor, effective_ids=True):
+            raise DiskError(
+                "cannot write to {0}: run with become, as a user who may, or name another directory".format(self.path)
+            )
+
     def sync(self) -> None:
         """Make the directory's names durable."""
         with _explained("sync", self.path):
@@ -371,6 +378,15 @@ def open_directory(path: str, create: bool = False, context_of: ContextOf = _no_
         return current.reopen(path)
     finally:
         current.close()
+
+
+def check_creatable(path: str) -> None:
+    """Raise DiskError where open_directory(path, create=True) could not make what is missing. Changes nothing."""
+    nearest = path
+    while not os.path.lexists(nearest):
+        nearest = os.path.dirname(nearest)
+    with open_directory(nearest) as directory:
+        directory.check_writable()
 
 
 def _parts(path: str) -> List[str]:

@@ -36,11 +36,15 @@ Spoil = Callable[[Options, Fleet, str], None]
 
 @dataclass(frozen=True)
 class Row:
-    """How input goes bad, and what the error must say (regular expressions, all of them)."""
+    """How input goes bad, and what the error must say (regular expressions, all of them).
+
+    `foreseen` is whether check mode says the same. It does not where the play itself may bring what is missing.
+    """
 
     name: str
     spoil: Spoil
     says: List[str]
+    foreseen: bool = True
 
 
 def first(options: Options) -> Options:
@@ -160,9 +164,10 @@ def state_in_collection(options: Options, fleet: Fleet, host: str) -> None:
     options["state_directory"] = str(path)
 
 
-def unwritable_root(options: Options, fleet: Fleet, host: str) -> None:
-    # Not even root can make a directory there.
-    options["root"] = "/proc/mtls"
+def root_below_a_file(options: Options, fleet: Fleet, host: str) -> None:
+    path = fleet.tree(host) / "file"
+    path.write_text("")
+    options["root"] = str(path / "mtls")
 
 
 def root_of_others(options: Options, fleet: Fleet, host: str) -> None:
@@ -220,7 +225,7 @@ ROWS = [
     Row("binary-template", template(bytes(range(128, 256))), [r"configs", r"\.j2"]),
     Row("broken-template", template(b"{{ credential.nam }} {{ oops"), [r"\.j2"]),
     Row("expired-ca", expired_ca, [r"(?i)expired"]),
-    Row("no-ca", no_ca, [r"absent", r"mutual\.tls\.ownca|ownca\.yml"]),
+    Row("no-ca", no_ca, [r"absent", r"mutual\.tls\.ownca|ownca\.yml"], foreseen=False),
     Row("wrong-ca-passphrase", wrong_ca_passphrase, [r"corp", r"passphrase"]),
     Row("link-over-file", link_over(lambda path: path.write_text("mine") and None), [r"elsewhere", r"force"]),
     Row("link-is-directory", link_over(lambda path: path.mkdir()), [r"elsewhere", r"directory"]),
@@ -231,7 +236,7 @@ ROWS = [
     ),
     Row("unknown-owner", setting(owner="nobody-has-this-name"), [r"owner", r"nobody-has-this-name"]),
     Row("unknown-group", setting(group="nobody-has-this-name"), [r"group", r"nobody-has-this-name"]),
-    Row("root-not-writable", unwritable_root, [r"/proc/mtls"]),
+    Row("root-below-a-file", root_below_a_file, [r"/file", r"directory"]),
     Row("root-of-others", root_of_others, [r"root", r"0755"]),
     Row("state-in-collection", state_in_collection, [r"state", r"collection"]),
     Row("state-without-marker", state_without_marker, [r"marker"]),
@@ -309,7 +314,8 @@ def test_bad_input(spoiled: Spoiled, row: Row) -> None:
         assert re.search(pattern, found), found
     assert "Traceback" not in found
     assert moved(spoiled.before[row.name], spoiled.after[row.name]) == []
-    assert message(spoiled.checked, row.name) == found
+    if row.foreseen:
+        assert message(spoiled.checked, row.name) == found
 
 
 def test_no_traceback_on_the_screen(spoiled: Spoiled) -> None:
