@@ -188,7 +188,7 @@ host.refuses({**wanted, "owner": "0"}, "only root can")
 reply = host.trip({**wanted, "links": [copy, link(place / "closed/x", "key.pem")]}).credentials[0]
 assert reply.state == "failed" and "become" in reply.error, reply
 try:
-    Host(place / "closed/root").trip(wanted)
+    Host(place / "closed/root").trip(credential())
 except Exception as error:
     assert "become" in str(error), error
 else:
