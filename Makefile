@@ -42,7 +42,7 @@ ansible-matrix: .venv/.development ## Tests marked "compat" under other releases
 	$(TESTS).ansible_matrix -j $(JOBS)
 
 mutations: .venv/.development ## Break each invariant on purpose; its tests must notice
-	$(TESTS).mutations.run -j $(JOBS)
+	$(TESTS).mutations.run -j $(JOBS) $(MUTATIONS)
 
 sanity: .venv/.development ## ansible-test sanity on the built collection
 	$(TESTS).sanity.run
