@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from . import certificate, chain, private_key
+from . import certificate, chain, private_key, source
 from .errors import Error, InputError
-from .handshake import source
 from .store import Entry, KeyEntry, Store, TrustedEntry, check_aliases, folded, merged
 
 

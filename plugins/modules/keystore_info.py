@@ -93,10 +93,10 @@ entries:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import source
 from ..module_utils.errors import Error
-from ..module_utils.handshake import source
 from ..module_utils.imports import require_cryptography
-from ..module_utils.invocation import visible
+from ..module_utils.invocation import discreet, visible
 from ..module_utils.keystore_arguments import keystore_info
 from ..module_utils.keystore_format import codec, detect
 from ..module_utils.keystore_report import report
@@ -104,7 +104,7 @@ from ..module_utils.keystore_report import report
 
 def main() -> None:
     spec = keystore_info()
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True, no_log=True)
+    module = discreet(AnsibleModule)(argument_spec=spec, supports_check_mode=True)
     # Ansible masks by value: a passphrase of one letter would garble every name and date. No result holds a secret.
     module.no_log_values.clear()
     options = module.params

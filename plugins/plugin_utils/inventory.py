@@ -12,6 +12,7 @@ from ..module_utils.arguments import DEFAULT_ROOT, SECRET_OPTIONS
 from ..module_utils.arguments import credential as credential_spec
 from ..module_utils.arguments import credentials as credentials_spec
 from ..module_utils.errors import InputError
+from ..module_utils.pkcs12 import opens_in_every_java
 from . import checks
 from .intent import Intent, read
 from .layering import overlay
@@ -176,7 +177,13 @@ def _warnings(intent: Intent) -> List[str]:
     for number, keystore in enumerate(intent.host.keystores):
         if checks.is_for_everybody(keystore.access.mode) and "mode" not in readable:
             readable.append("keystores[{0}].mode".format(number))
-    return [
+    unopened = [
+        "credential {0!r}, keystores[{1}].passphrase: Java before 25 opens no PKCS#12 store with other characters than "
+        "ASCII in its passphrase; use format jks for it, or another passphrase".format(intent.name, number)
+        for number, keystore in enumerate(intent.host.keystores)
+        if keystore.format == "pkcs12" and not opens_in_every_java(keystore.passphrase)
+    ]
+    return unopened + [
         'credential {0!r}, {1}: everybody on the host may read its private key; use "0640" and a group'.format(
             intent.name, option
         )

@@ -8,7 +8,7 @@ summarised, paths are those of the inventory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..module_utils import certificate, name
@@ -137,10 +137,7 @@ def _certificate(outcome: Outcome, last: CredentialReply) -> Dict[str, Any]:
 
 
 def _diff(outcome: Outcome, root: str) -> Dict[str, str]:
-    """One credential's differences as the two sides of a diff; a difference never holds a secret.
-
-    What has nothing to show for either side (a missing key) stands on the first side only: it will be gone.
-    """
+    """One credential's differences as the two sides of a diff; a difference never holds a secret."""
     header = "{0}/{1}".format(root, outcome.intent.name)
     return {
         "before_header": header,
@@ -151,8 +148,18 @@ def _diff(outcome: Outcome, root: str) -> Dict[str, str]:
 
 
 def _side(differences: Sequence[Difference], side: str) -> str:
-    lines = [describe(one, getattr(one, side)) for one in differences if side == "was" or one.was or one.wanted]
+    lines = [describe(one, getattr(_told(one), side)) for one in differences]
     return "".join(visible(line) + "\n" for line in lines)
+
+
+def _told(difference: Difference) -> Difference:
+    """A difference that has a word for both sides, where its reason alone says all."""
+    if difference.was or difference.wanted:
+        return difference
+    missing = difference.reason.endswith("_missing")
+    return replace(
+        difference, was="absent" if missing else "differs", wanted="present" if missing else "as the inventory wants it"
+    )
 
 
 def _message(failed: Sequence[Mapping[str, Any]], total: int) -> str:

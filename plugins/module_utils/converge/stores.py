@@ -129,11 +129,10 @@ class StoreContent:
         survivors: List[Union[KeyEntry, TrustedEntry]] = []
         if current is not None and not self.exclusive:
             ours = {alias.lower() for alias in (*self.aliases, *self.own_aliases)}
-            keys = [entry.private_key for entry in self.entries if isinstance(entry, KeyEntry)]
             survivors = [
                 entry
                 for entry in current.entries
-                if entry.alias.lower() not in ours and not (isinstance(entry, KeyEntry) and entry.private_key in keys)
+                if entry.alias.lower() not in ours and not any(_is_same_key(entry, own) for own in self.entries)
             ]
         return Store((*self.entries, *survivors), encryption)
 
@@ -187,6 +186,14 @@ def _once(found: List[Difference]) -> List[Difference]:
     """An entry that gets another alias is not reported a second time as one to be removed."""
     renamed = tuple("{0!r}: ".format(item.was) for item in found if item.reason == "store_alias_changed")
     return [item for item in found if item.wanted or not (renamed and item.was.startswith(renamed))]
+
+
+def _is_same_key(entry: Union[KeyEntry, TrustedEntry], own: Union[KeyEntry, TrustedEntry]) -> bool:
+    """An own key under an alias of earlier days: known by its public key, since tools encode EC keys differently."""
+    if not (isinstance(entry, KeyEntry) and isinstance(own, KeyEntry)):
+        return False
+    public = [private_keys.from_pkcs8(one.private_key).public_key() for one in (entry, own)]
+    return private_keys.public_fingerprint(public[0]) == private_keys.public_fingerprint(public[1])
 
 
 def _stored(alias: str, format: str) -> str:

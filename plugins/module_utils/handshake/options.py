@@ -9,11 +9,11 @@ import json
 from dataclasses import asdict
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
-from .. import certificate, keystore_format, private_key
+from .. import certificate, keystore_format, private_key, source
 from ..errors import DiskError, Error, FormatError, HandshakeError, InputError, PassphraseError, UnsupportedError
 from ..imports import x509
 from ..store import Store
-from . import identity, revocation, source, trust
+from . import identity, revocation, trust
 from .codes import diagnosis
 from .http_request import Request
 from .identity import Identity

@@ -10,11 +10,10 @@ import ssl
 from dataclasses import dataclass
 from typing import List, Tuple
 
-from .. import certificate
+from .. import certificate, source
 from ..errors import DiskError, HandshakeError
 from ..imports import x509
 from ..store import Store, TrustedEntry
-from . import source
 from .codes import Cause
 
 # Where the distributions keep their bundle: Debian, RHEL, SUSE, Alpine. A Python built by hand may know none of them.

@@ -169,11 +169,19 @@ def test_only_used_issuers_and_authorities_count() -> None:
 
 def test_a_readable_private_key_is_a_warning() -> None:
     inventory = read(
-        credential(mode="0644"), credential(name="b", keystores=[keystore(mode="0644")]), credential(name="c")
+        credential(mode="0644"),
+        credential(name="b", keystores=[keystore(mode="0644", passphrase="plain")]),
+        credential(name="c"),
     )
     assert len(inventory.warnings) == 2
     assert "'orders', mode" in inventory.warnings[0]
     assert "'b', keystores[0].mode" in inventory.warnings[1]
+
+
+def test_a_passphrase_that_java_cannot_type_is_a_warning() -> None:
+    stores = [keystore(passphrase="schlüssel"), keystore(file="b.jks", format="jks", passphrase="schlüssel")]
+    (warning,) = read(credential(keystores=stores)).warnings
+    assert "keystores[0].passphrase" in warning and "ASCII" in warning and "schlüssel" not in warning
 
 
 BAD_CREDENTIAL = {

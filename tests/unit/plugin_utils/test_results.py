@@ -147,8 +147,8 @@ def test_a_diff_has_the_differences_of_each_credential() -> None:
         {
             "before_header": "/r/b",
             "after_header": "/r/b",
-            "before": "certificate.pem: certificate_due: 2026-01-01\nkey.pem: key_missing: (none)\n",
-            "after": "certificate.pem: certificate_due: 2026-02-01\n",
+            "before": "certificate.pem: certificate_due: 2026-01-01\nkey.pem: key_missing: absent\n",
+            "after": "certificate.pem: certificate_due: 2026-02-01\nkey.pem: key_missing: present\n",
         }
     ]
     assert "diff" not in build(outcomes, "/r", [], [], False)

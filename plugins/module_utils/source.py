@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 
-from ..errors import DiskError
+from .errors import DiskError
 
 MAXIMUM_SIZE = 8 * 1024 * 1024
 
