@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
 
 def pytest_make_parametrize_id(val: object, argname: str) -> Optional[str]:
     """Bytes and long texts may hold random salts and keys, but parallel workers have to agree on the names of tests."""
-    return argname if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 100) else None
+    return argname if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 60) else None
 
 
 def _nothing_may_be_skipped() -> bool:
