@@ -278,7 +278,7 @@ from ..module_utils.arguments import secret
 from ..module_utils.errors import Error
 from ..module_utils.handshake.options import run
 from ..module_utils.imports import require_cryptography
-from ..module_utils.invocation import visible
+from ..module_utils.invocation import discreet, visible
 
 
 def argument_spec() -> Dict[str, Any]:
@@ -324,8 +324,8 @@ def argument_spec() -> Dict[str, Any]:
 
 def main() -> None:
     spec = argument_spec()
-    module = AnsibleModule(
-        argument_spec=spec, supports_check_mode=True, mutually_exclusive=[["keystore", "pem"]], no_log=True
+    module = discreet(AnsibleModule)(
+        argument_spec=spec, supports_check_mode=True, mutually_exclusive=[["keystore", "pem"]]
     )
     module.no_log_values.clear()
     shown = {"module_args": visible(module.params, spec)}

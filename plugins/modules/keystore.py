@@ -178,7 +178,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.difference import reasons
 from ..module_utils.errors import Error
 from ..module_utils.imports import require_cryptography
-from ..module_utils.invocation import visible
+from ..module_utils.invocation import discreet, visible
 from ..module_utils.keystore_arguments import keystore
 from ..module_utils.keystore_entries import changes
 from ..module_utils.keystore_file import Outcome, State, StoreFile, keep
@@ -208,7 +208,7 @@ def result(path: str, outcome: Outcome) -> Dict[str, Any]:
 
 def main() -> None:
     spec = keystore()
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True, no_log=True)
+    module = discreet(AnsibleModule)(argument_spec=spec, supports_check_mode=True)
     # Ansible masks by value: a passphrase of one letter would garble every name and date. No result holds a secret.
     module.no_log_values.clear()
     options = dict(module.params)

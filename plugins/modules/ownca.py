@@ -157,6 +157,7 @@ from ..module_utils.certificate import summary
 from ..module_utils.difference import describe, reasons
 from ..module_utils.errors import Error
 from ..module_utils.imports import require_cryptography
+from ..module_utils.invocation import discreet
 from ..module_utils.ownca.create import Outcome, converge
 from ..module_utils.ownca.options import argument_spec, own_ca
 from ..module_utils.state_directory import open_state_directory
@@ -193,7 +194,7 @@ def result(directory: str, outcome: Outcome) -> Dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    module = discreet(AnsibleModule)(argument_spec=argument_spec(), supports_check_mode=True)
     # Ansible masks the passphrase by its value wherever that occurs: a short one would garble names and dates.
     # Nothing here returns it, so there is nothing to mask, once the arguments are left out.
     module.no_log_values = set()
