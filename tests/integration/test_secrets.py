@@ -9,13 +9,21 @@ arguments and environments, every file they write, what they tell the system's l
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import shutil
 import socket
+import ssl
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ansible_collections.mutual.tls.plugins.module_utils import name as names
 from ansible_collections.mutual.tls.plugins.module_utils import private_key, request
@@ -29,6 +37,7 @@ from ansible_collections.mutual.tls.tests.integration.surveillance import (
     key_forms,
     traced,
 )
+from ansible_collections.mutual.tls.tests.unit import material
 
 HOSTS_PYTHON = Path(__file__).parent / "hosts_python"
 
@@ -177,7 +186,8 @@ class Scene:
         for trace in self.traces:
             for (process, target), data in trace.written.items():
                 is_pipe = target.startswith("pipe:")
-                if not target.startswith(hosts) and (pipes or not is_pipe):
+                # A memfd is memory: how Python's ssl is given a key without a file.
+                if not target.startswith("/memfd:") and not target.startswith(hosts) and (pipes or not is_pipe):
                     yield f"what process {process} wrote to {target}", data
 
 
@@ -314,7 +324,7 @@ def _share_the_key(fleet: Fleet) -> None:
     (waiting / "since.json").write_text('{"since": "2026-01-01T00:00:00Z"}', encoding="utf-8")
 
 
-def _expect_no_secrets(scene: Scene, subtests: pytest.Subtests) -> None:
+def _expect_no_secrets(scene: Scene, subtests: pytest.Subtests, *sources: Path) -> None:
     search = canaries()
     fleet = scene.fleet
     with subtests.test("output, results, arguments, environments, paths, log"):
@@ -323,7 +333,7 @@ def _expect_no_secrets(scene: Scene, subtests: pytest.Subtests) -> None:
         written = list(scene.written(pipes=False))
         assert [hit for where, data in written for hit in search.within(data, where)] == []
     with subtests.test("files that are left"):
-        allowed = [fleet.project / "inventory.json", *(fleet.directory / "hosts").rglob("app.conf")]
+        allowed = [*sources, fleet.project / "inventory.json", *(fleet.directory / "hosts").rglob("app.conf")]
         assert search.in_files(fleet.directory, allowed) == []
     with subtests.test("the same, while the runs went on"):
         assert [hit for watcher in scene.watchers for hit in watcher.found] == []
@@ -334,3 +344,286 @@ def _expect_no_secrets(scene: Scene, subtests: pytest.Subtests) -> None:
             data for trace in scene.traces for (_, target), data in trace.written.items() if target.startswith("pipe:")
         )
         assert search.within(piped, "a pipe") != []
+
+
+class Endpoint(threading.Thread):
+    """A TLS server that demands a client certificate, and answers one HTTP request for each that it gets."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(daemon=True)
+        root = material.authority("Server Root")
+        server = material.client(
+            "localhost",
+            signer=root,
+            alternatives=[x509.DNSName("localhost")],
+            purposes=[ExtendedKeyUsageOID.SERVER_AUTH],
+        )
+        (directory / "server.pem").write_bytes(server.key_pem + server.pem)
+        (directory / "server-root.pem").write_bytes(root.pem)
+        self.trust = directory / "server-root.pem"
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(directory / "server.pem")
+        self._context.verify_mode = ssl.CERT_OPTIONAL
+        self._context.load_verify_locations(directory / "project/mtls/ownca/corp/ca.pem")
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self.callers: List[str] = []
+
+    def run(self) -> None:
+        while True:
+            try:
+                connection, _address = self._socket.accept()
+            except OSError:
+                return
+            try:
+                with self._context.wrap_socket(connection, server_side=True) as session:
+                    certificate = session.getpeercert() or {}
+                    self.callers.append(str(certificate.get("subject")))
+                    session.recv(65536)
+                    session.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+            except OSError:
+                continue
+
+    def __enter__(self) -> Endpoint:
+        self.start()
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self.join()
+
+
+def _module_tasks(fleet: Fleet, endpoint: Endpoint) -> Dict[str, Dict[str, Any]]:
+    """The other modules with passphrases in every option that takes one: going well, and not."""
+    current = fleet.root("good") / "orders/current"
+    store = str(fleet.tree("good") / "store.jks")
+    entry = {
+        "friendly_name": "client",
+        "privatekey_path": str(current / "key.pem"),
+        "privatekey_passphrase": SECRETS["backslash"],
+        "certificate_path": str(current / "certificate.pem"),
+        "other_certificates": [str(current / "chain.pem")],
+    }
+    stored = {"path": store, "format": "jks", "passphrase": SECRETS["quotes"], "key_passphrase": SECRETS["non-ASCII"]}
+    pem = {
+        "privatekey_path": entry["privatekey_path"],
+        "privatekey_passphrase": SECRETS["backslash"],
+        "certificate_path": str(current / "fullchain.pem"),
+    }
+    shake = {
+        "host": "localhost",
+        "port": endpoint.port,
+        "timeout": 5,
+        "truststore": {"path": str(endpoint.trust)},
+        "request": {
+            "headers": {"Authorization": SECRETS["inner"]},
+            "body": SECRETS["long"],
+            "basic_auth": {"username": "orders", "password": SECRETS["unused"]},
+        },
+    }
+    plain = {**shake, "request": {"headers": {"X-Token": SECRETS["inner"]}, "body": SECRETS["long"]}}
+    proxied = {**plain, "proxy": f"http://user:{SECRETS['inner']}@127.0.0.1:{_closed_port()}"}
+    other = SECRETS["long"]
+    return {
+        "keystore": {**stored, "entries": [entry]},
+        "keystore again": {**stored, "entries": [entry]},
+        "keystore, another passphrase": {
+            **stored,
+            "passphrase": SECRETS["outer"],
+            "previous_passphrase": SECRETS["quotes"],
+            "entries": [entry],
+        },
+        "keystore, wrong passphrase": {**stored, "passphrase": other, "entries": [entry]},
+        "keystore, wrong key passphrase": {
+            **stored,
+            "path": store + ".other",
+            "entries": [{**entry, "privatekey_passphrase": other}],
+        },
+        "keystore, unknown option": {**stored, "entries": [{**entry, "pasphrase": other}]},
+        "keystore, a map as passphrase": {**stored, "passphrase": {"a": other}, "entries": [entry]},
+        "keystore, missing option": {"passphrase": SECRETS["quotes"], "entries": [{"privatekey_passphrase": other}]},
+        "keystore_info": {"path": store, "passphrase": SECRETS["outer"], "key_passphrase": SECRETS["non-ASCII"]},
+        "keystore_info, wrong": {"path": store, "passphrase": other, "key_passphrase": SECRETS["inner"]},
+        "handshake": {**plain, "pem": pem},
+        "handshake, a store": {**plain, "keystore": {**stored, "passphrase": SECRETS["outer"]}},
+        "handshake, basic auth": {**shake, "request": {"basic_auth": shake["request"]["basic_auth"]}, "pem": pem},
+        "handshake, two authorizations": {**shake, "pem": pem},
+        "handshake, wrong passphrase": {**plain, "keystore": {**stored, "passphrase": other}},
+        "handshake, wrong key passphrase": {**plain, "pem": {**pem, "privatekey_passphrase": other}},
+        "handshake, a proxy in the way": {**proxied, "pem": pem},
+        "handshake, nobody there": {**plain, "port": _closed_port(), "pem": pem},
+        "handshake, a bad header": {
+            **plain,
+            "request": {"headers": {"X-Token": SECRETS["inner"] + "\n"}},
+            "pem": pem,
+        },
+        "handshake, unknown option": {**plain, "pem": {**pem, "pasphrase": other}},
+        "ownca": {"directory": str(fleet.state / "ownca/corp"), "subject": {"CN": "x"}, "passphrase": SECRETS["CA"]},
+        "ownca, wrong passphrase": {
+            "directory": str(fleet.state / "ownca/corp"),
+            "subject": {"CN": "x"},
+            "passphrase": SECRETS["other CA"],
+            "previous_passphrase": SECRETS["previous"],
+        },
+    }
+
+
+@pytest.mark.timeout(600)
+def test_modules(scene: Scene, subtests: pytest.Subtests) -> None:
+    """The modules that people call themselves: keystore, keystore_info, handshake, ownca."""
+    fleet = scene.fleet
+    _prepare(scene)
+    del fleet.hosts["wrong"]
+    fleet.add_host("good", issuers=ISSUERS, credentials=[credential(configs=[])])
+    fleet.run().must_succeed()
+    with Endpoint(fleet.directory) as endpoint:
+        tasks = _module_tasks(fleet, endpoint)
+        playbook = fleet.write_playbook(
+            "modules.yml",
+            [
+                {"name": name, "mutual.tls." + name.partition(",")[0].split()[0]: options, "ignore_errors": True}
+                for name, options in tasks.items()
+            ],
+        )
+        run = scene.run("--diff", playbook=playbook)
+        assert any("orders" in caller for caller in endpoint.callers)
+    well = {"keystore", "keystore again", "keystore, another passphrase", "keystore_info", "handshake"}
+    well |= {"handshake, a store", "handshake, basic auth", "handshake, two authorizations"}
+    for name in tasks:
+        with subtests.test("each task ends as it was meant", task=name):
+            event = run.event("good", name)
+            assert event.status == ("ok" if name in well else "failed"), event.result
+    _expect_no_secrets(scene, subtests, playbook)
+    with subtests.test("a private key stays on its host"):
+        keys = _keys(fleet)
+        assert len(keys) == 1
+        search = Canaries(keys)
+        elsewhere = [*scene.places(), *scene.written(pipes=True)]
+        assert [hit for where, data in elsewhere for hit in search.within(data, where)] == []
+        assert search.in_files(fleet.project) + search.in_files(fleet.work) == []
+
+
+_VOLATILE = (
+    (r"[0-9a-f]{30,64}", "HEX"),
+    (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?", "TIME"),
+    (r"-----BEGIN [^-]*-----[^-]*-----END [^-]*-----", "PEM"),
+    (r"\d+\.\d+", "NUMBER"),
+    (r"one-letter-\d", "DIRECTORY"),
+)
+
+
+@pytest.mark.timeout(600)
+def test_passphrase_of_one_letter(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    """Two runs whose passphrases are different letters cannot be told apart, and nothing is garbled by masking."""
+    seen: Dict[str, List[str]] = {}
+    for number, letter in enumerate("eQ"):
+        fleet = Fleet(tmp_path / f"one-letter-{number}")
+        fleet.make_ca("corp", letter)
+        _one_letter_hosts(fleet, letter, None)
+        syslog = fleet.directory / "syslog"
+        environment = {
+            "ANSIBLE_FORKS": "1",
+            "PYTHONPATH": str(HOSTS_PYTHON),
+            "MTLS_TEST_SYSLOG": str(syslog),
+        }
+        runs = [fleet.run("-vvvv", "--diff", environment=environment).must_succeed()]
+        _one_letter_hosts(fleet, "zX"[number], letter)
+        runs.append(fleet.run("-vvvv", "--diff", "--check", environment=environment))
+        runs.append(fleet.run("-vvvv", "--diff", environment=environment))
+        for run in runs:
+            for event in run.events:
+                seen.setdefault(letter, []).extend(json.dumps(event.result, indent=1).splitlines())
+            seen[letter] += run.output.splitlines()
+        seen[letter] += syslog.read_text(encoding="utf-8").splitlines() if syslog.exists() else []
+        with subtests.test("files without secrets are the same", letter=letter):
+            for path in sorted(fleet.state.rglob("*")):
+                seen[letter].append(str(path.relative_to(fleet.state)))
+            for name in ("state.json", "since.json"):
+                for path in sorted((fleet.directory / "hosts").rglob(name)):
+                    seen[letter].append(path.read_text(encoding="utf-8"))
+        shutil.rmtree(fleet.directory)
+    one, other = (["\n".join(lines)] for lines in seen.values())
+    for pattern, word in _VOLATILE:
+        one, other = ([re.sub(pattern, word, text[0])] for text in (one, other))
+    with subtests.test("the runs look the same"):
+        assert one[0].splitlines() == other[0].splitlines()
+    with subtests.test("nothing is masked"):
+        assert not re.search(r"(?<! )\*\*\*", one[0]) and "VALUE_SPECIFIED" not in one[0]
+    with subtests.test("the runs said something"):
+        assert "store_passphrase_changed" in one[0] and "CN=orders" in one[0] and "previous_passphrase" in one[0]
+
+
+def _one_letter_hosts(fleet: Fleet, letter: str, previous: Optional[str]) -> None:
+    """The hosts `good` and, where there is a previous letter, `wrong`: the first knows it, the second does not."""
+    issuers = _issuers(letter if previous is None else previous)
+    stores = [
+        {"file": "a.p12", "format": "pkcs12"},
+        {"file": "b.jks", "format": "jks", "passphrase": letter, "key_passphrase": letter},
+    ]
+    truststores = [{"file": "t.jks", "format": "jks", "own_chain": True}]
+    common = {"passphrase": letter, "key": {"type": "ECC", "encrypt": True}, "keystores": stores}
+    for host, opens in (("good", previous), ("wrong", None)):
+        fleet.add_host(
+            host,
+            issuers=issuers,
+            credentials=[
+                {
+                    "name": "orders",
+                    "issuer": "corp",
+                    "subject": {"CN": "orders"},
+                    "truststores": truststores,
+                    "previous_passphrase": opens,
+                    **common,
+                }
+            ],
+        )
+
+
+def test_search_finds_what_is_planted(tmp_path: Path, tool: Callable[[str], str]) -> None:
+    """What all of the above relies on: a secret in each of these places would be seen."""
+    search = canaries()
+    (tmp_path / "temporary").mkdir()
+    script = (
+        "import os, socket, sys, time; secret = sys.stdin.read();"
+        "file = open('temporary/file', 'w'); file.write(secret[:12]); file.flush(); file.write(secret[12:]);"
+        "file.flush(); time.sleep(0.5); os.remove('temporary/file');"
+        "one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM); one.send(secret.encode());"
+        "os.mkdir('temporary/' + secret[:20]);"
+        "os.environ['HIDDEN'] = secret; os.execvp('sleep', ['sleep', '0.5', '0', '--', '0'])"
+    )
+    secret = SECRETS["outer"]
+    with Watcher(b"MARK=here", [tmp_path / "temporary"], search) as watcher:
+        subprocess.run(
+            [tool("strace"), *STRACE, f"--output={tmp_path / 'trace'}", sys.executable, "-c", script],
+            input=secret,
+            text=True,
+            env={"MARK": "here", "PATH": "/usr/bin:/bin"},
+            cwd=tmp_path,
+            check=True,
+        )
+    trace = traced(tmp_path / "trace")
+    assert any("outer in" in hit and hit.count("environment") for hit in watcher.found)
+    assert any("temporary/file" in hit for hit in watcher.found)
+    assert any(search.within(data, "") for (_, target), data in trace.written.items() if target.endswith("/file"))
+    assert any(search.within(data, "") for (_, target), data in trace.written.items() if "UNIX" in target)
+    assert any(search.within(data, "") for data in trace.executed)
+    assert any(search.within(data, "") for data in trace.paths)
+    assert not search.within(b"nothing of the kind, CERTIFICATE", "")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        SECRETS["backslash"],
+        json.dumps({"a": SECRETS["quotes"]}),
+        repr([SECRETS["quotes"]]),
+        json.dumps(repr({"b": SECRETS["backslash"]})),
+        json.dumps(SECRETS["non-ASCII"]),
+        base64.b64encode(b"x" + SECRETS["long"].encode()).decode(),
+        "CERTIFIC******** O9trailing",
+        SECRETS["CA"].encode("utf-16-be").decode("latin-1"),
+    ],
+)
+def test_search_knows_how_secrets_are_written(written: str) -> None:
+    assert canaries().within(written.encode("latin-1", "ignore") + written.encode(), "")
