@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from ansible.module_utils.json_utils import _filter_non_json_lines
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.document import Answer, Document
@@ -27,6 +29,7 @@ from ..plugin_utils.rendering import Renderer, harmless
 
 _MODULE = "mutual.tls.credential_converge"
 _STATE_DIRECTORY = "mtls"
+_RELEVANT = ("changed", "failed", "msg", "reply")
 
 
 class ActionModule(ActionBase):
@@ -60,7 +63,7 @@ class ActionModule(ActionBase):
             inventory.authorities, inventory.used_authorities(), directory, issuers, at
         )
         authorities.check_aliases(inventory.credentials, bundles)
-        renderer = Renderer(self._templar, self._loader, variables, directory)
+        renderer = Renderer(self._templar, self._loader, variables, directory, inventory.secrets())
         rendered = tuple(renderer.render(intent, inventory.root) for intent in inventory.credentials)
         inventory = replace(inventory, credentials=rendered)
         if inventory.used_issuers():
@@ -158,7 +161,7 @@ class ActionModule(ActionBase):
         )
         reply = plain(found.get("reply"), "the host's reply")
         if found.get("failed") or not isinstance(reply, dict):
-            raise ReplyError(_why(found, [secret for intent in inventory.credentials for secret in intent.secrets()]))
+            raise ReplyError(_why(found, inventory.secrets()))
         return decode(reply, [credential.name for credential in document.credentials])
 
     def _pipeline(self) -> None:
@@ -172,14 +175,27 @@ class ActionModule(ActionBase):
             return
 
     def _parse_returned_data(self, res: Dict[str, Any], *arguments: Any, **options: Any) -> Dict[str, Any]:
-        """Ansible's own, behind a limit: a host must not keep the controller's JSON parser busy."""
-        if len(res.get("stdout") or "") > 2 * MAXIMUM_SIZE:
-            raise ReplyError("the host's reply is larger than {0} bytes".format(2 * MAXIMUM_SIZE))
+        """Ansible's own, fed with what we want to know alone.
+
+        Some releases take facts, warnings and deprecations over from here, whatever the action does with them later.
+        """
         try:
-            parsed: Dict[str, Any] = super()._parse_returned_data(res, *arguments, **options)
+            only = {**res, "stdout": _relevant(res.get("stdout") or "")}
+            parsed: Dict[str, Any] = super()._parse_returned_data(only, *arguments, **options)
         except RecursionError:
             raise ReplyError("the host's reply is nested too deeply") from None
         return parsed
+
+
+def _relevant(output: str) -> str:
+    """The module's output reduced to the keys that count; what is no JSON stays, for Ansible to say what it is."""
+    if len(output) > 2 * MAXIMUM_SIZE:
+        raise ReplyError("the host's reply is larger than {0} bytes".format(2 * MAXIMUM_SIZE))
+    try:
+        raw = json.loads(_filter_non_json_lines(output, objects_only=True)[0])
+    except ValueError:
+        return output
+    return json.dumps({key: raw[key] for key in _RELEVANT if key in raw})
 
 
 def _configure(
