@@ -176,7 +176,7 @@ def check_alias(option: str, alias: str) -> None:
 
 
 def _check_links(credential: Credential, configs: Sequence[str]) -> None:
-    files = [*PEM_FILES, *(file for _, file in _files(credential, configs))]
+    files = [*PEM_FILES, *(file for _option, file in _files(credential, configs))]
     if credential.authorities:
         files.append(TRUST_FILE)
     for number, link in enumerate(credential.links):

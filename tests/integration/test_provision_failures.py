@@ -1,4 +1,6 @@
-#!/usr/bin/python
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What goes wrong: input is refused before anything happens; later failures stay with their credential.
 
 No passphrase is in the output at any verbosity, in failures neither.

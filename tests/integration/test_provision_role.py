@@ -1,4 +1,6 @@
-#!/usr/bin/python
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The role and its playbook, as users run them: groups that add up, vaulted and templated values, two hosts.
 
 Fresh check, fresh run, rerun, one change; under every release of ansible-core.

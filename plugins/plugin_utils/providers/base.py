@@ -62,7 +62,7 @@ class Profile:
             rule(credential)
 
     def _check_subject(self, credential: Credential) -> None:
-        given = {name for name, _ in credential.spec.subject}
+        given = {name for name, _value in credential.spec.subject}
         missing = [name for name in self.required_subject if name not in given]
         if missing:
             raise InputError("subject: provider {0!r} demands {1}; add it".format(self.name, " and ".join(missing)))

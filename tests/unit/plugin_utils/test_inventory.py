@@ -1,4 +1,6 @@
-#!/usr/bin/python
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Inventories: what is merged from where, and every kind of bad input with the error that it ends in."""
 
 from __future__ import annotations

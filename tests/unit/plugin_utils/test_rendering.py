@@ -1,4 +1,6 @@
-#!/usr/bin/python
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Rendering: what templates see, what built-in ones need, and that nothing is rendered twice or shown in errors.
 
 What built-in templates render to is for real clients to judge, in the integration tests.

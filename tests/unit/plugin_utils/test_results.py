@@ -1,4 +1,6 @@
-#!/usr/bin/python
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Results: each way that a credential can go, what is reported of it, and that nothing of a host passes unread."""
 
 from __future__ import annotations
