@@ -21,7 +21,6 @@ PLATFORMS: Tuple[Tuple[str, str, str], ...] = (
     ("Debian 12", "3.11", "38.0.4"),
     ("Ubuntu 24.04", "3.12", "41.0.7"),
     ("Debian 13", "3.13", "43.0.3"),
-    ("newest, old Python", "3.9", "50.0.2"),
     ("newest", "3.13", "50.0.2"),
 )
 SELECTION = ("tests/unit/module_utils",)
