@@ -75,13 +75,13 @@ def _check_outline(body: bytes) -> None:
     reader = _Reader(body)
     reader.number(4)
     version, count = reader.number(4), reader.number(4)
-    for _ in range(reader.count(count)):
+    for _entry in range(reader.count(count)):
         kind = reader.number(4)
         reader.text()
         reader.number(8)
         if kind == _KEY:
             reader.block()
-        for _ in range(reader.count(reader.number(4)) if kind == _KEY else 1):
+        for _certificate in range(reader.count(reader.number(4)) if kind == _KEY else 1):
             _read_certificate(reader, version)
     reader.end()
 

@@ -31,7 +31,7 @@ def normalize(subject: Any) -> Pairs:
     a list of values repeats the attribute; a list of one-key maps keeps its order. InputError says what is wrong.
     """
     if isinstance(subject, Mapping):
-        stated = [(name, value) for name, value in subject.items()]
+        stated = list(subject.items())
     elif isinstance(subject, (list, tuple)):
         stated = [_one_attribute(entry) for entry in subject]
     else:
