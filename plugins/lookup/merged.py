@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: merged
 short_description: Join a variable with all that add to it
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The mutual.tls authors (@mutual-tls)
 description:

@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: credential
 short_description: Keep a host's mTLS client credentials as the inventory wants them
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The mutual.tls authors (@mutual-tls)
 description:

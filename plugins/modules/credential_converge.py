@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: credential_converge
 short_description: The host's half of M(mutual.tls.credential)
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Makes a host's credentials what one document says, in one transaction per credential.
   - Internal. Playbooks use M(mutual.tls.credential), which builds the document, asks the issuers and calls this

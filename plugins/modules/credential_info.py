@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: credential_info
 short_description: Describe the mTLS client credentials on a host
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Tells which credentials a host holds, with their certificates, generations, files and pending requests.
   - Needs no passphrase and returns no secret. Changes nothing.

@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: handshake
 short_description: Try a TLS handshake with a client certificate, and say what is wrong
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Connects from the host to a server, with the keystore or PEM files that the client there uses, and optionally sends
     one HTTP request.

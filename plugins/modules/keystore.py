@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: keystore
 short_description: Keep the entries of a JKS or PKCS#12 store
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Makes a store hold the listed private keys with their chains, and the listed trusted certificates. What stands in it
     under other names stays, unless O(exclusive) is set.

@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: keystore_info
 short_description: Tell what a JKS or PKCS#12 store holds
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Opens a store and lists its entries with their certificates. Returns no keys.
   - Needs neither C(keytool) nor C(openssl) on the host.
