@@ -29,7 +29,7 @@ from ..plugin_utils.rendering import Renderer, harmless
 
 _MODULE = "mutual.tls.credential_converge"
 _STATE_DIRECTORY = "mtls"
-_RELEVANT = ("changed", "failed", "msg", "reply")
+_RELEVANT = ("changed", "failed", "msg", "reply", "exception")
 
 
 class ActionModule(ActionBase):
@@ -233,12 +233,13 @@ def _inventory_warning(path: str, variables: Mapping[str, Any]) -> List[str]:
 def _why(found: Mapping[str, Any], secrets: List[str]) -> str:
     """Why the host's half gave no reply. Its own error is text for people; a crash is known by its last line.
 
-    `exception` tells nothing: since ansible-core 2.19 a module's own failure carries one, too.
+    Since ansible-core 2.19 a crash is an `exception` and nothing else; a module's own failure carries one, too.
     """
     message = results.visible(str(found.get("msg") or ""))
     if found.get("failed") and found.get("module_stderr") is None and message:
         return harmless(message, secrets)
-    noise = str(found.get("module_stderr") or found.get("module_stdout") or "").strip().splitlines()
+    crash = getattr(getattr(found.get("exception"), "event", None), "msg", None)
+    noise = str(found.get("module_stderr") or found.get("module_stdout") or crash or "").strip().splitlines()
     last = harmless(results.visible(noise[-1]), secrets) if noise else "nothing"
     return (
         "the module that does the work on the host gave no result; check that ansible_python_interpreter is a Python "
