@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
@@ -182,7 +183,10 @@ def test_nothing_outside_changes(tmp_path: Path) -> None:
 def _by_path(item: links.Placed, content: bytes, directory: str, context_of: Any) -> None:
     """What must not be done: open and chown what a path leads to by now."""
     if item.attributes is not None:
-        Path(item.path).write_bytes(content)
+        # Not blocking, or a FIFO in the file's place would hold up the test.
+        descriptor = os.open(item.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
         os.chown(item.path, item.attributes.owner, item.attributes.group)
 
 
@@ -193,6 +197,8 @@ def _by_temporary_path(item: links.Placed, content: bytes, directory: str, conte
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
+        # As long as an fsync takes on a slow disk.
+        time.sleep(0.005)
         os.chown(temporary, item.attributes.owner, item.attributes.group)
         os.rename(temporary, item.path)
 

@@ -237,3 +237,16 @@ def test_lost_certificate_and_the_key_that_is_still_there(rotate: bool, tmp_path
         (host.current() / name).unlink()
     assert host.converges(wanted).state == "active"
     assert (public_key(host) == key) is not rotate
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_no_request_is_made_where_nobody_can_answer_it(fresh: bool, tmp_path: Path) -> None:
+    host = Host(tmp_path / "root")
+    if not fresh:
+        host.run(credential())
+    before = host.listing()
+    reply = host.trip(credential(subject=[["CN", "renewed"]], may_request=False))
+    assert (reply.changed, reply.credentials[0].error) == (False, None)
+    assert reply.credentials[0].request is not None and reply.credentials[0].request.pem is None
+    assert host.listing() == before
+    assert host.converges(credential(subject=[["CN", "renewed"]])).state == "active"
