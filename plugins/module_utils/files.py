@@ -185,6 +185,9 @@ class Directory:
         with _explained("write", path):
             try:
                 self._fill(name, content, attributes, path, label)
+            except FileExistsError:
+                # Somebody else's, then.
+                raise
             except BaseException:
                 self._discard(name)
                 raise
