@@ -56,11 +56,15 @@ def _encoded(data: bytes) -> Set[bytes]:
 def key_forms(pem: bytes, passphrase: Optional[str]) -> Set[bytes]:
     """Everything that would betray a private key: its numbers, its encodings, each line of its file."""
     key: Any = serialization.load_pem_private_key(pem, None if passphrase is None else passphrase.encode())
-    secrets = [
-        key.private_bytes(serialization.Encoding.DER, kind, serialization.NoEncryption())
-        for kind in (serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL)
-        if not (kind is serialization.PrivateFormat.TraditionalOpenSSL and type(key).__name__.startswith("Ed"))
-    ]
+    plain = {
+        encoding: [
+            key.private_bytes(encoding, kind, serialization.NoEncryption())
+            for kind in (serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL)
+            if not (kind is serialization.PrivateFormat.TraditionalOpenSSL and "Ed" in type(key).__name__)
+        ]
+        for encoding in (serialization.Encoding.DER, serialization.Encoding.PEM)
+    }
+    secrets = list(plain[serialization.Encoding.DER])
     found: Set[bytes] = set()
     for number in _private_numbers(key):
         size = (number.bit_length() + 7) // 8
@@ -69,7 +73,8 @@ def key_forms(pem: bytes, passphrase: Optional[str]) -> Set[bytes]:
         found.add(str(number).encode())
     for secret in secrets:
         found |= {secret, *_encoded(secret)}
-    found |= {line for line in pem.splitlines() if len(line) > 16 and not line.startswith(b"-----")}
+    lines = b"\n".join([pem, *plain[serialization.Encoding.PEM]]).splitlines()
+    found |= {line for line in lines if len(line) > 16 and not line.startswith(b"-----")}
     public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     # A private key's encoding ends in the public one, which everybody may see.
     written = [base64.b64encode(b"\0" * offset + public) for offset in range(3)]
