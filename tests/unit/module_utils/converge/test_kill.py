@@ -241,10 +241,11 @@ POINTS: Dict[str, int] = {}
 @pytest.fixture(scope="module", autouse=True)
 def _count(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.write_line("")
-        reporter.write_line("kill points: {0}, {1} in all".format(POINTS, sum(POINTS.values())))
+    plugins = request.config.pluginmanager
+    reporter, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
+    if reporter is not None and capture is not None:
+        with capture.global_and_fixture_disabled():
+            reporter.write_line("\nkill points: {0}, {1} in all".format(POINTS, sum(POINTS.values())))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
