@@ -33,7 +33,7 @@ unit: .venv/.development ## Unit tests
 	$(PYTEST) -q -n auto tests/unit
 
 integration: .venv/.development ## Tests against real consumers: Java, openssl, curl, Node, nginx, HAProxy
-	$(PYTEST) -q -n auto tests/integration
+	$(PYTEST) -q -n auto -o verbosity_subtests=0 tests/integration
 
 matrix: .venv/.development ## Host code under every supported version of cryptography
 	$(TESTS).matrix -j $(JOBS)
