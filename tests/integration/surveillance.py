@@ -144,11 +144,12 @@ class Watcher(threading.Thread):
     canaries: Canaries
     found: Set[str] = field(default_factory=set)
     processes: Set[int] = field(default_factory=set)
-    files: Set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         super().__init__(daemon=True)
         self._over = threading.Event()
+        self._strangers: Set[int] = {os.getpid()}
+        self._known: Dict[str, Tuple[Any, ...]] = {}
 
     def __hash__(self) -> int:
         return id(self)
@@ -169,7 +170,7 @@ class Watcher(threading.Thread):
 
     def _look_at_processes(self) -> None:
         for entry in os.listdir("/proc"):
-            if not entry.isdigit() or int(entry) == os.getpid():
+            if not entry.isdigit() or int(entry) in self._strangers:
                 continue
             try:
                 environ = Path("/proc", entry, "environ").read_bytes()
@@ -177,23 +178,29 @@ class Watcher(threading.Thread):
             except OSError:
                 # It has ended, or belongs to somebody else.
                 continue
-            if self.mark not in environ.split(b"\0"):
-                continue
-            self.processes.add(int(entry))
-            self.found.update(self.canaries.within(environ, "an environment"))
-            self.found.update(self.canaries.within(command, "a command line"))
+            if environ and self.mark not in environ.split(b"\0"):
+                # Those that are started by the run have the mark from the beginning.
+                self._strangers.add(int(entry))
+            elif self._known.get(entry) != (environ, command):
+                self._known[entry] = (environ, command)
+                self.processes.add(int(entry))
+                self.found.update(self.canaries.within(environ, "an environment"))
+                self.found.update(self.canaries.within(command, "a command line"))
 
     def _look_at_files(self, directory: Path) -> None:
         for path, _directories, names in os.walk(directory):
             for name in names:
                 file = Path(path, name)
-                self.files.add(str(file))
                 try:
-                    content = file.read_bytes()
+                    status = file.lstat()
+                    version = (status.st_ino, status.st_mtime_ns, status.st_size)
+                    content = b"" if self._known.get(str(file)) == version else file.read_bytes()
                 except OSError:
                     continue
-                self.found.update(self.canaries.within(os.fsencode(file), "a name"))
-                self.found.update(self.canaries.within(content, str(file)))
+                if self._known.get(str(file)) != version:
+                    self._known[str(file)] = version
+                    self.found.update(self.canaries.within(os.fsencode(file), "a name"))
+                    self.found.update(self.canaries.within(content, str(file)))
 
 
 STRACE = (

@@ -59,7 +59,7 @@ PIECES = {
     "backslash": ["B5window", "B8ending"],
     "non-ASCII": ["Ü8ñïcødé", "N3ending", "密碼-N3"],
     "outer": ["O2heading", "O9trailing"],
-    "long": [f"L{number:05}x" for number in range(130)],
+    "long": [f"L{number:05}x" for number in range(0, 130, 10)],
     "previous": ["P4previous"],
     "CA": ["C1issuer", "C9ending"],
 }
@@ -147,6 +147,7 @@ class Scene:
         self.syslog.touch()
 
     def run(self, *arguments: str, playbook: Optional[Path] = None, **environment: str) -> Run:
+        """Run a playbook, watched."""
         trace = self.fleet.directory / f"trace-{len(self.runs)}"
         mark = f"MTLS_TEST_RECORD={self.fleet.directory / 'record.jsonl'}"
         with Watcher(mark.encode(), [self.fleet.work], canaries()) as watcher:
@@ -282,7 +283,9 @@ def test_credentials(scene: Scene, subtests: pytest.Subtests) -> None:
     """The action: provisioned, predicted, changed, and failed in every way we know."""
     fleet = scene.fleet
     _prepare(scene)
-    first = scene.run("--diff")
+    # The action itself sees to it that nothing goes through temporary files.
+    as_shipped_by_ansible = {"ANSIBLE_PIPELINING": "false"}
+    first = scene.run("--diff", **as_shipped_by_ansible)
     assert first.event("good").status == "ok", first.event("good").result
     keys = _keys(fleet)
     _share_the_key(fleet)
@@ -291,8 +294,8 @@ def test_credentials(scene: Scene, subtests: pytest.Subtests) -> None:
         "crash.yml", tasks, environment={"MTLS_TEST_CRASH": "{{ test_crash | default('') }}"}
     )
     expected = _fail_everywhere(fleet)
-    scene.run("--check", "--diff", playbook=playbook)
-    failed = scene.run("--diff", playbook=playbook)
+    scene.run("--check", "--diff", playbook=playbook, **as_shipped_by_ansible)
+    failed = scene.run("--diff", playbook=playbook, **as_shipped_by_ansible)
     keys.update(_keys(fleet))
 
     for host, words in expected.items():
@@ -549,7 +552,7 @@ def test_passphrase_of_one_letter(tmp_path: Path, subtests: pytest.Subtests) -> 
     with subtests.test("the runs look the same"):
         assert one[0].splitlines() == other[0].splitlines()
     with subtests.test("nothing is masked"):
-        assert not re.search(r"(?<! )\*\*\*", one[0]) and "VALUE_SPECIFIED" not in one[0]
+        assert not re.search(r"(?<![ *])[*]{3}", one[0]) and "VALUE_SPECIFIED" not in one[0]
     with subtests.test("the runs said something"):
         assert "store_passphrase_changed" in one[0] and "CN=orders" in one[0] and "previous_passphrase" in one[0]
 
