@@ -11,11 +11,13 @@ Where the library moved a name between releases, the difference ends in this fil
 from __future__ import annotations
 
 import re
-from typing import Optional
+import sys
+from typing import Optional, Sequence
 
 from .errors import DependencyError
 
 MINIMUM_VERSION = (3, 3)
+MINIMUM_PYTHON = (3, 9)
 
 _problem: Optional[str] = None
 
@@ -49,13 +51,22 @@ except ImportError:
 
 
 def require_cryptography() -> None:
-    """Raise DependencyError unless a recent enough `cryptography` can be imported."""
+    """Raise DependencyError unless Python is recent enough and a recent enough `cryptography` can be imported."""
+    if sys.version_info < MINIMUM_PYTHON:
+        raise DependencyError(
+            "Python {0} or newer is needed on this host, but {1} is {2}; point ansible_python_interpreter to a newer "
+            "one".format(_dotted(MINIMUM_PYTHON), sys.executable, _dotted(sys.version_info[:2]))
+        )
     if _problem is not None:
         raise DependencyError(
             "the Python library 'cryptography' (>= {0}) is needed on this host, but it {1}; install it with the "
             "distribution's package manager (python3-cryptography) or point ansible_python_interpreter to a Python "
-            "that has it".format(".".join(str(part) for part in MINIMUM_VERSION), _problem)
+            "that has it".format(_dotted(MINIMUM_VERSION), _problem)
         )
+
+
+def _dotted(version: Sequence[int]) -> str:
+    return ".".join(str(part) for part in version)
 
 
 __all__ = [

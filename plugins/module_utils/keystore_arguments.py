@@ -9,6 +9,7 @@ The doc fragment `keystore` describes what they share.
 from __future__ import annotations
 
 from .arguments import Spec, attributes, secret
+from .errors import InputError
 from .keystore_format import FORMATS
 from .pkcs12 import PROFILES
 
@@ -35,7 +36,15 @@ def keystore() -> Spec:
         "exclusive": {"type": "bool", "default": False},
         "lock_timeout": {"type": "int", "default": 60},
         **attributes(),
+        # Not "str": Ansible would turn the bare number 0640, which YAML reads as 416, into the text "416".
+        "mode": {"type": "raw"},
     }
+
+
+def check_mode(mode: object) -> None:
+    """Raise InputError for a mode that is no text; None is none given."""
+    if mode is not None and not isinstance(mode, str):
+        raise InputError('mode must be quoted, such as "0640": YAML reads the bare number in its own way')
 
 
 def entry() -> Spec:

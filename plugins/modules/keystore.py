@@ -94,7 +94,7 @@ options:
   mode:
     description:
       - Mode of the file, as quoted octal digits. An existing file keeps its own if not given, a new one gets V(0600).
-    type: str
+    type: raw
   owner:
     description: Owner of the file, a name or a number. An existing file keeps its own if not given.
     type: str
@@ -179,7 +179,7 @@ from ..module_utils.difference import reasons
 from ..module_utils.errors import Error
 from ..module_utils.imports import require_cryptography
 from ..module_utils.invocation import discreet, visible
-from ..module_utils.keystore_arguments import keystore
+from ..module_utils.keystore_arguments import check_mode, keystore
 from ..module_utils.keystore_entries import changes
 from ..module_utils.keystore_file import Outcome, State, StoreFile, keep
 from ..module_utils.pkcs12 import opens_in_every_java
@@ -222,6 +222,7 @@ def main() -> None:
         module.warn("{0}: not every Java opens PKCS#12 with a passphrase beyond ASCII".format(options["path"]))
     try:
         require_cryptography()
+        check_mode(options["mode"])
         wanted = changes(options.pop("entries"), time.time_ns() // 1_000_000)
         outcome = keep(StoreFile(**options), wanted, not module.check_mode, context_of)
     except Error as error:

@@ -173,6 +173,7 @@ def test_failures_touch_nothing_and_say_what_to_do(keystores: Keystores) -> None
         ({"path": str(good), "entries": [{**material[1], "certificate_path": "/x"}]}, "exclude each other"),
         ({"path": keystores.path("missing/store"), "entries": material}, "missing"),
         ({"path": str(good), "entries": material, "owner": "nobody-of-that-name"}, "does not exist on this host"),
+        ({"path": str(good), "entries": material, "mode": 0o640}, 'mode must be quoted, such as "0640"'),
     ]  # fmt: skip
     tasks = [keystore(**{"format": "jks", **options}) for options, _complaint in cases]
     for event, (_options, complaint) in zip(keystores.events(*tasks), cases, strict=True):

@@ -40,7 +40,7 @@ def _holds_credential(root: Directory, name: str) -> bool:
 
 
 def _describe(root: Directory, name: str) -> Dict[str, Any]:
-    observation = observe(root, name)
+    observation = observe(root, name, frozenset([CERTIFICATE]))
     manifest = observation.manifest
     return {
         "name": name,

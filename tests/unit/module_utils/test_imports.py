@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.mutual.tls.plugins.module_utils import errors, imports
+
 PACKAGE = "ansible_collections.mutual.tls.plugins.module_utils"
 
 IMPORT_WITHOUT = """
@@ -59,3 +61,9 @@ def test_a_library_that_lacks_what_is_needed_is_named_with_the_remedy(repository
 def test_a_good_library_is_accepted(repository: Path) -> None:
     source = "from {0}.imports import require_cryptography, x509; require_cryptography(); x509.Name".format(PACKAGE)
     assert run(repository, source) == ""
+
+
+def test_an_old_python_is_named_before_its_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 8, 20))
+    with pytest.raises(errors.DependencyError, match=r"Python 3\.9 or newer .* 3\.8"):
+        imports.require_cryptography()
