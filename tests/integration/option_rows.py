@@ -32,7 +32,7 @@ LINK = {"path": "{links}/client.pem", "file": "client.pem"}
 COPY = {**LINK, "copy": True}
 ENCRYPTED = {"type": "ECC", "encrypt": True, "passphrase": FIRST}
 
-RENAMED = ("store_alias_changed", "store_content_changed")
+RENAMED = ("store_alias_changed",)
 
 TRUSTED = {"friendly_name": "partner", "authority": "partner"}
 
