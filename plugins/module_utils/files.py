@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import grp
+import hashlib
 import os
 import pwd
 import re
@@ -92,13 +93,24 @@ def _no_context(path: str) -> Optional[str]:
     return None
 
 
-class Directory:
-    """An open directory. Names are single components; `path` only serves messages and SELinux."""
+def prefix_for(path: str) -> str:
+    """How unfinished files made on behalf of one path begin: no other path's run takes them for its leftovers."""
+    return TEMPORARY_PREFIX + hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:12] + "-"
 
-    def __init__(self, descriptor: int, path: str, context_of: ContextOf = _no_context) -> None:
+
+class Directory:
+    """An open directory. Names are single components; `path` only serves messages and SELinux.
+
+    `final_path` is where a directory that still has another name will stand: the SELinux policy goes by paths.
+    """
+
+    def __init__(
+        self, descriptor: int, path: str, context_of: ContextOf = _no_context, final_path: Optional[str] = None
+    ) -> None:
         self._descriptor = descriptor
         self.path = path
         self._context_of = context_of
+        self._final_path = path if final_path is None else final_path
 
     def __enter__(self) -> Directory:
         return self
@@ -115,6 +127,10 @@ class Directory:
         if not name or name in (".", "..") or "/" in name or "\0" in name:
             raise InputError("{0!r} is not a plain file name (in {1})".format(name, self.path))
         return self.path.rstrip("/") + "/" + name
+
+    def _finally(self, name: str) -> str:
+        """The path that a name here will have, for the SELinux policy."""
+        return self._final_path.rstrip("/") + "/" + name
 
     def _below(self, name: str) -> str:
         return os.path.dirname(self.path) if name == ".." else self._at(name)
@@ -158,7 +174,7 @@ class Directory:
         path = self._at(name)
         with _explained("open", path):
             descriptor = os.open(name, _OPEN_DIRECTORY, dir_fd=self._descriptor)
-        return Directory(descriptor, path, self._context_of)
+        return Directory(descriptor, path, self._context_of, self._finally(name))
 
     def reopen(self, path: Optional[str] = None) -> Directory:
         """The same directory under a descriptor of its own, and a name of its own if given; the caller closes it."""
@@ -166,14 +182,20 @@ class Directory:
             descriptor = os.open(".", _OPEN_DIRECTORY, dir_fd=self._descriptor)
         return Directory(descriptor, (path or self.path).rstrip("/") or "/", self._context_of)
 
-    def make_directory(self, name: str, mode: int) -> Directory:
-        """Create a directory with exactly `mode`, owned by this process's user, and open it."""
+    def make_directory(self, name: str, mode: int, final_name: Optional[str] = None) -> Directory:
+        """Create a directory with exactly `mode`, owned by this process's user, and open it.
+
+        `final_name` is the name that it will be given once it is whole: it is labelled for that one, and so is what
+        is made in it.
+        """
         path = self._at(name)
+        final_path = self._finally(final_name or name)
         with _explained("create", path):
             os.mkdir(name, 0o700, dir_fd=self._descriptor)
             directory = self.subdirectory(name)
+            directory._final_path = final_path
             os.fchmod(directory._descriptor, mode)
-            self._label(directory._descriptor, path, None)
+            self._label(directory._descriptor, final_path, None)
         return directory
 
     def create(self, name: str, content: bytes, attributes: Attributes, label: Optional[bytes] = None) -> None:
@@ -184,7 +206,7 @@ class Directory:
         path = self._at(name)
         with _explained("write", path):
             try:
-                self._fill(name, content, attributes, path, label)
+                self._fill(name, content, attributes, self._finally(name), label)
             except FileExistsError:
                 # Somebody else's, then.
                 raise
@@ -198,7 +220,7 @@ class Directory:
         temporary = prefix + secrets.token_hex(8)
         with _explained("write", path):
             try:
-                self._fill(temporary, content, attributes, path, self.label_of(name))
+                self._fill(temporary, content, attributes, self._finally(name), self.label_of(name))
                 os.rename(temporary, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
             except BaseException:
                 self._discard(temporary)

@@ -113,7 +113,7 @@ class Application:
         with directory.subdirectory(GENERATIONS) as generations:
             staging = self._prefix + directory_name(staged.number)
             try:
-                with generations.make_directory(staging, 0o700) as generation:
+                with generations.make_directory(staging, 0o700, directory_name(staged.number)) as generation:
                     for name, content, attributes in staged.files:
                         generation.create(name, content, attributes, labels.get(name))
                     generation.set_own_mode(DIRECTORY_MODE)

@@ -10,7 +10,6 @@ user swaps meanwhile can redirect it.
 
 from __future__ import annotations
 
-import hashlib
 import os.path
 from dataclasses import dataclass, field
 from typing import AbstractSet, Container, Dict, Iterable, List, Mapping, Optional, Tuple
@@ -18,7 +17,7 @@ from typing import AbstractSet, Container, Dict, Iterable, List, Mapping, Option
 from ..difference import Difference
 from ..document import Credential, Link
 from ..errors import InputError
-from ..files import TEMPORARY_PREFIX, Attributes, ContextOf, Directory, Entry, open_directory
+from ..files import Attributes, ContextOf, Directory, Entry, open_directory, prefix_for
 from . import journal as journals
 from .contents import resolve
 from .journal import Journal
@@ -59,7 +58,7 @@ class LinkPlan:
 
 def prefix(credential_directory: str) -> str:
     """How unfinished files of one credential begin: another one's run must not take them for leftovers."""
-    return TEMPORARY_PREFIX + hashlib.sha256(credential_directory.encode()).hexdigest()[:12] + "-"
+    return prefix_for(credential_directory)
 
 
 @dataclass(frozen=True)

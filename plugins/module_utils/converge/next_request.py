@@ -75,7 +75,7 @@ def make(directory: Directory, wanted: Credential, key: Optional[Any], prefix: s
     private = Attributes(owner.owner, owner.group, _PRIVATE)
     staging = prefix + NEXT
     try:
-        with directory.make_directory(staging, NEXT_MODE) as below:
+        with directory.make_directory(staging, NEXT_MODE, NEXT) as below:
             below.create(KEY, private_keys.dump(key, "pkcs8", wanted.key.passphrase), private)
             below.create(REQUEST, request_pem, private)
             below.create(SINCE, json.dumps({"since": since}).encode() + b"\n", private)

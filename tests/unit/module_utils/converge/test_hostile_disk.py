@@ -254,6 +254,32 @@ def test_policy_label_on_everything_new_and_an_administrators_is_kept(
     assert labels.of[(host.current() / "app.conf").stat().st_ino] == own
 
 
+def test_policy_goes_by_the_paths_that_files_will_have(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule for the path of a key has to match, whatever its directory is called until it is whole."""
+    labels = Labels(monkeypatch)
+    place = host.root.parent / "elsewhere"
+    place.mkdir()
+    wanted = credential(links=[link(place / "copy", "app.conf", copy=True)])
+
+    def by_path(path: str) -> Optional[str]:
+        return "label of " + path
+
+    def check(*directories: Path) -> None:
+        for path in (one for directory in directories for one in (directory, *directory.iterdir())):
+            assert labels.of[path.stat().st_ino].decode() == "label of {0}".format(path)
+
+    request = _labelled(host, wanted, by_path).credentials[0].request
+    assert request is not None and request.pem is not None
+    check(host.root / "orders" / "next")
+    answered = {**wanted, "answer": host.authority.sign(request.pem)}
+    assert _labelled(host, answered, by_path).credentials[0].error is None
+    check(host.root / "orders" / "generations" / "0001")
+    assert labels.of[(place / "copy").stat().st_ino].decode() == "label of {0}".format(place / "copy")
+    (host.current() / "app.conf").unlink()
+    assert _labelled(host, wanted, by_path).changed
+    check(host.root / "orders" / "generations" / "0001")
+
+
 def test_file_system_without_labels(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 
