@@ -12,7 +12,7 @@ from typing import List, Optional, Tuple
 
 from .difference import Difference
 from .errors import Error, InputError, PassphraseError, UnsupportedError
-from .files import Attributes, ContextOf, Directory, open_directory, resolve_attributes
+from .files import Attributes, ContextOf, Directory, open_directory, prefix_for, resolve_attributes
 from .keystore_entries import Changes
 from .keystore_format import codec, detect
 from .store import SIZE_LIMIT, Store, describe, differences
@@ -69,27 +69,41 @@ class Outcome:
 def keep(file: StoreFile, changes: Changes, write: bool, context_of: ContextOf) -> Outcome:
     """Make the store hold what `changes` wants; without `write`, only tell what would be done.
 
-    A store that cannot be opened is an error and stays untouched. Raises DiskError, FormatError, InputError,
-    LockedError, PassphraseError, UnsupportedError.
+    A store that cannot be opened is an error and stays untouched. What a run that was cut off left beside the store
+    goes: it holds keys. Raises DiskError, FormatError, InputError, LockedError, PassphraseError, UnsupportedError.
     """
     if file.format == "jks" and file.encryption is not None:
         raise InputError("encryption: a JKS store has only one; leave it out, or use format pkcs12")
     parent, name = os.path.split(file.path)
     with ExitStack() as stack:
         directory = stack.enter_context(open_directory(parent, context_of=context_of))
-        if write:
-            stack.enter_context(directory.locked(file.lock_timeout))
+        # Also to look: what another run is about to write would seem to be left over.
+        stack.enter_context(directory.locked(file.lock_timeout))
+        # However the directory is named: a link on the way may change between two runs.
+        prefix = prefix_for(os.path.join(os.path.realpath(parent), name))
         before = _observe(directory, name, file)
         after = _desired(file, changes, before)
-        if before is None and not after.store.entries:
-            return Outcome(None, None, ())
-        found = _differences(file.path, before, after)
+        leftovers = _leftovers(directory, prefix)
+        nothing_wanted = before is None and not after.store.entries
+        found = [] if nothing_wanted else _differences(file.path, before, after)
         if found:
             # Also without writing: what cannot be written has to fail in check mode, too.
             content = codec(file.format).encode(after.store, file.passphrase, file.key_passphrase)
-            if write:
-                directory.write(name, content, after.attributes)
-        return Outcome(before, after, tuple(found))
+        if write:
+            for leftover in leftovers:
+                directory.remove(leftover)
+        if found and write:
+            directory.write(name, content, after.attributes, prefix)
+        if leftovers:
+            was = "{0} unfinished".format(len(leftovers))
+            found.insert(0, Difference("leftover_found", directory.path, was, "absent"))
+        return Outcome(before, None if nothing_wanted else after, tuple(found))
+
+
+def _leftovers(directory: Directory, prefix: str) -> List[str]:
+    """Unfinished files of runs for this store that were cut off. Others may own the directory: only files count."""
+    entries = {name: directory.entry(name) for name in directory.names() if name.startswith(prefix)}
+    return [name for name, entry in entries.items() if entry is not None and entry.kind == "file"]
 
 
 def _observe(directory: Directory, name: str, file: StoreFile) -> Optional[State]:

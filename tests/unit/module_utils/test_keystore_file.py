@@ -199,7 +199,61 @@ def test_a_run_waits_for_another_in_the_same_directory(file: StoreFile) -> None:
     with open_directory(str(Path(file.path).parent)) as directory, directory.locked(0):
         with pytest.raises(LockedError):
             run(replace(file, lock_timeout=0), wanted(orders()))
-        assert reasons(run(file, wanted(orders()), write=False).differences) == ["store_missing"]
+        # Also to look: what the other is about to write would seem to be left over.
+        with pytest.raises(LockedError):
+            run(replace(file, lock_timeout=0), wanted(orders()), write=False)
+
+
+def killed_before_the_rename(file: StoreFile, changes: Changes) -> None:
+    """A run whose process ends when the new file is whole, but not yet in its place."""
+    process = os.fork()
+    if process == 0:
+        os.rename = lambda *_arguments, **_options: os._exit(9)  # type: ignore[assignment]
+        run(file, changes)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 9
+
+
+@pytest.mark.parametrize("before", ["no store", "the same store", "another store"])
+def test_what_a_killed_run_left_goes(file: StoreFile, before: str) -> None:
+    """It holds the keys. What other runs are about to write beside it stays."""
+    path = Path(file.path)
+    if before == "another store":
+        run(file, wanted(trusted()))
+    killed_before_the_rename(file, wanted(orders()))
+    if before == "the same store":
+        path.write_bytes(next(path.parent.glob(".mtls-*")).read_bytes())
+        path.chmod(0o600)
+    left = [one.name for one in path.parent.glob(".mtls-*")]
+    assert len(left) == 1
+    others = [path.parent / (".mtls-" + "0" * 12 + "-x"), path.parent / ".mtls-x"]
+    for other in others:
+        other.write_text("not ours")
+    missing = {"no store": ["store_missing"], "the same store": [], "another store": ["store_content_changed"]}[before]
+    predicted = run(file, wanted(orders()), write=False)
+    assert [one.name for one in path.parent.glob(".mtls-*") if one not in others] == left
+    done = run(file, wanted(orders()))
+    assert done.differences == predicted.differences
+    found = done.differences[0]
+    assert (found.reason, found.where, found.was) == ("leftover_found", str(path.parent), "1 unfinished")
+    assert reasons(done.differences) == ["leftover_found", *missing]
+    assert sorted(path.parent.iterdir()) == sorted([path, *others])
+    assert run(file, wanted(orders())).differences == ()
+
+
+def test_a_leftover_goes_where_no_store_is_wanted(file: StoreFile) -> None:
+    killed_before_the_rename(file, wanted(orders()))
+    assert reasons(run(file, wanted(absent=("orders",))).differences) == ["leftover_found"]
+    assert list(Path(file.path).parent.iterdir()) == []
+
+
+def test_a_leftover_is_known_by_whatever_name_its_directory_has(file: StoreFile) -> None:
+    killed_before_the_rename(file, wanted(orders()))
+    path = Path(file.path)
+    alias = path.parent.with_name(path.parent.name + "-alias")
+    alias.symlink_to(path.parent)
+    renamed = replace(file, path=str(alias / path.name))
+    assert reasons(run(renamed, wanted(orders())).differences) == ["leftover_found", "store_missing"]
 
 
 def test_certificates_that_java_does_not_see_survive_and_do_not_loop(tmp_path: Path) -> None:
