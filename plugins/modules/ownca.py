@@ -32,12 +32,14 @@ options:
     description: The state directory that O(directory) lies in. It is created with its marker where it is missing.
     type: path
   passphrase:
-    description: What the keys are encrypted with (PKCS#8, PBES2 with AES-256).
-    type: str
+    description:
+      - What the keys are encrypted with (PKCS#8, PBES2 with AES-256).
+      - A text of at most 1023 bytes without control characters. A bare number is an error; quote it.
+    type: raw
     required: true
   previous_passphrase:
     description: Opens keys that O(passphrase) does not; they are then encrypted with O(passphrase).
-    type: str
+    type: raw
   subject:
     description:
       - The root's name. A map is encoded in the order C, ST, L, O, OU, CN, emailAddress; a list of maps with one key
@@ -81,7 +83,9 @@ options:
         type: str
         default: 1825d
   crl_validity:
-    description: How long a revocation list is good. It is made anew when half of that has passed.
+    description:
+      - How long a revocation list is good. It is made anew when half of that has passed.
+      - No module revokes certificates yet, so the list is empty; it is there for servers that insist on one.
     type: str
     default: 30d
 author:

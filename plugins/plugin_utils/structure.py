@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping
 
+from ..module_utils import passphrase
 from ..module_utils.arguments import SECRET_OPTIONS, Spec
 from ..module_utils.errors import InputError
 from .suggestion import unknown
 
 _NUMBERS_ALLOWED = frozenset(("owner", "group"))
-_PASSPHRASE_LIMIT = 1023  # bytes; what every release of the cryptography library takes
 _TEXT_LIMIT = 1024 * 1024
 
 
@@ -48,7 +48,7 @@ def check(spec: Spec, value: Mapping[str, Any], where: str = "") -> None:
 def _check_option(name: str, option: Mapping[str, Any], value: Any, path: str) -> None:
     kind = option["type"]
     if option.get("no_log"):
-        check_passphrase(value, path)
+        passphrase.check(value, path)
     elif kind in ("str", "path"):
         _check_text(name, value, path)
     elif kind == "dict":
@@ -97,30 +97,9 @@ def check_secrets(value: Any, where: str) -> None:
         items = [("{0}[{1}]".format(where, number), "", item) for number, item in enumerate(value)]
     for path, name, item in items:
         if name in SECRET_OPTIONS and item is not None:
-            check_passphrase(item, path)
+            passphrase.check(item, path)
         else:
             check_secrets(item, path)
-
-
-def check_passphrase(value: Any, path: str) -> None:
-    """Raise InputError, without the value, for what cannot be a passphrase everywhere it may be needed."""
-    if not isinstance(value, str):
-        raise InputError(
-            "{0} must be text, not {1}; quote it, because YAML changes bare numbers and words".format(
-                path, _kind(value)
-            )
-        )
-    if not value:
-        raise InputError("{0} is empty; give a passphrase, or leave the option out".format(path))
-    if any(ord(character) < 32 or ord(character) == 127 for character in value):
-        raise InputError(
-            "{0} holds a line end or another control character; in YAML, '|-' instead of '|' leaves the line end "
-            "out".format(path)
-        )
-    if not _is_unicode(value):
-        raise InputError("{0} holds half of a surrogate pair, which is no character".format(path))
-    if len(value.encode()) > _PASSPHRASE_LIMIT:
-        raise InputError("{0} is longer than {1} bytes".format(path, _PASSPHRASE_LIMIT))
 
 
 def _is_unicode(value: str) -> bool:

@@ -48,12 +48,17 @@ def intermediate(
 ) -> x509.Certificate:
     """A CA certificate that may issue to clients only, never lasting longer than its issuer's."""
     start = max(_whole_seconds(at) - BACKDATE, certificate.not_before(issuer))
-    end = min(start + BACKDATE + spec.validity, certificate.not_after(issuer))
-    builder = _builder(spec.subject, certificate.subject(issuer), public_key, start, end)
+    last = min(start + BACKDATE + spec.validity, certificate.not_after(issuer))
+    builder = _builder(spec.subject, certificate.subject(issuer), public_key, start, last)
     builder = _with_authority_extensions(builder, 0)
     builder = builder.add_extension(_key_identifier(public_key), critical=False)
     builder = builder.add_extension(issuer_identifier(issuer), critical=False)
     return builder.sign(issuer_key, signature_hash(issuer_key))
+
+
+def end(issuer: x509.Certificate, validity: timedelta, at: datetime) -> datetime:
+    """When a client certificate made at `at` ends: `validity` later or with its issuer, whichever is first."""
+    return min(_whole_seconds(at) + validity, certificate.not_after(issuer))
 
 
 def client(
@@ -68,16 +73,15 @@ def client(
 ) -> x509.Certificate:
     """A client certificate: subject and names of `spec`, the given public key, and nothing else.
 
-    It ends `validity` after `at` or with the issuer, whichever is first. It begins an hour before `at`, a
-    tenth of its length where that is less, never before the issuer. `is_taken` tells whether a serial number
-    (lower-case hex) is in use.
+    It ends as end() says. It begins an hour before `at`, a tenth of its length where that is less, never before the
+    issuer. `is_taken` tells whether a serial number (lower-case hex) is in use.
     """
-    end = min(_whole_seconds(at) + validity, certificate.not_after(issuer))
+    last = end(issuer, validity, at)
     # A full hour before a certificate of minutes would make two thirds of its lifetime lie in the past at
     # once, which is when clients renew.
-    backdate = min(BACKDATE, (end - at) / 10)
+    backdate = min(BACKDATE, (last - at) / 10)
     start = max(_whole_seconds(at - backdate), certificate.not_before(issuer))
-    builder = _builder(spec.subject, certificate.subject(issuer), public_key, start, end, is_taken)
+    builder = _builder(spec.subject, certificate.subject(issuer), public_key, start, last, is_taken)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_key_usage(digital_signature=True), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([oid.ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
@@ -103,7 +107,7 @@ def _builder(
     issuer: Pairs,
     public_key: Any,
     start: datetime,
-    end: datetime,
+    last: datetime,
     is_taken: Callable[[str], bool] = lambda serial: False,
 ) -> x509.CertificateBuilder:
     return (
@@ -113,7 +117,7 @@ def _builder(
         .public_key(public_key)
         .serial_number(_serial_number(is_taken))
         .not_valid_before(start)
-        .not_valid_after(end)
+        .not_valid_after(last)
     )
 
 

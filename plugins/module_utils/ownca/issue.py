@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the mutual.tls authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an own CA does every day: open itself, issue client certificates, revoke them."""
+"""What an own CA does every day: open itself, issue client certificates, revoke them.
+
+Revoking is for the library's callers so far: no module or playbook offers it.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,8 @@ class Authority:
 class Order:
     """A client certificate to issue: what for (the inventory's words), to whom, how long, with which CRL URLs.
 
-    `in_use` is the certificate that the client holds already: it is not the answer, however well it fits.
+    `in_use` is the certificate that the client holds already: it is not the answer, however well it fits, and
+    neither is an earlier one that ends sooner.
     """
 
     spec: RequestSpec
@@ -153,8 +157,9 @@ def issue(
     """A client certificate for the request's public key and its chain: leaf, issuing CA, ... root.
 
     The same order for the same key gets the same certificate again until a third of its lifetime is left (from
-    when on a client may rightly ask for the next one), unless the client holds that very certificate. It is in
-    the ledger, on disk, when this returns. Raises PolicyError where the request's signature is not its key's.
+    when on a client may rightly ask for the next one), unless the client holds that very certificate or one that
+    lasts longer. It is in the ledger, on disk, when this returns. Raises PolicyError where the request's signature is
+    not its key's.
     """
     if not signature_is_valid(csr):
         raise PolicyError(
@@ -162,7 +167,7 @@ def issue(
         )
     digest = _digest(authority, csr, order)
     with authority.ledger.writing() as ledger:
-        leaf = _earlier(ledger.latest(digest), order, at)
+        leaf = _earlier(ledger.latest(digest), authority, order, at)
         if leaf is None:
             leaf = _sign(authority, csr, order, at, ledger)
             ledger.add(_entry(leaf, csr, order, digest, at))
@@ -170,7 +175,7 @@ def issue(
 
 
 def revoke(authority: Authority, serial: str, reason: str, crl_validity: timedelta, at: datetime) -> bool:
-    """Revoke a certificate by its serial number (hex) and publish a new revocation list.
+    """Revoke a certificate by its serial number (hex) and publish a new revocation list. A library function.
 
     False where it was revoked before. `reason` is one of REVOCATION_REASONS. Raises InputError.
     """
@@ -194,15 +199,30 @@ def publish(authority: Authority, place: Place, crl_validity: timedelta, at: dat
     place.put(CRL, crl.build(authority.issuing, authority.key, revocations, number, crl_validity, at))
 
 
-def _earlier(der: Optional[bytes], order: Order, at: datetime) -> Optional[x509.Certificate]:
+def _earlier(der: Optional[bytes], authority: Authority, order: Order, at: datetime) -> Optional[x509.Certificate]:
     """The certificate issued before, while it still is the answer."""
     if der is None:
         return None
     leaf = certificate.from_der(der)
-    if order.in_use is not None and certificate.fingerprint(order.in_use) == certificate.fingerprint(leaf):
+    if order.in_use is not None and _is_outlived(leaf, order.in_use, build.end(authority.issuing, order.validity, at)):
         return None
     lifetime = certificate.not_after(leaf) - certificate.not_before(leaf)
     return leaf if certificate.not_after(leaf) - at > lifetime / 3 else None
+
+
+def _is_outlived(leaf: x509.Certificate, in_use: x509.Certificate, end: datetime) -> bool:
+    """Whether the client should not get `leaf` again: it has it, or something that lasts longer.
+
+    Back to what was wanted once, with the same key: `leaf` is older than the one in use then. Only where a new one,
+    which would last until `end`, would end sooner than that as well, what was made since is the answer: otherwise each
+    run that is cut off would sign one more.
+    """
+    if certificate.fingerprint(in_use) == certificate.fingerprint(leaf):
+        return True
+    last = certificate.not_after(in_use)
+    if certificate.not_after(leaf) >= last:
+        return False
+    return end >= last or certificate.not_before(leaf) < certificate.not_before(in_use)
 
 
 def _sign(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping, Optional
 
-from .. import duration, name
+from .. import duration, name, passphrase
 from ..errors import InputError
 from ..private_key import CURVES, RSA_SIZES, KeyKind
 from .build import AuthoritySpec
@@ -27,8 +27,9 @@ def argument_spec() -> Dict[str, Dict[str, Any]]:
     return {
         "directory": {"type": "path", "required": True},
         "state_directory": {"type": "path"},
-        "passphrase": {"type": "str", "required": True, "no_log": True},
-        "previous_passphrase": {"type": "str", "no_log": True},
+        # Not "str": Ansible would turn a bare number, which YAML has read in its own way, into text.
+        "passphrase": {"type": "raw", "required": True, "no_log": True},
+        "previous_passphrase": {"type": "raw", "no_log": True},
         "subject": {"type": "raw", "required": True},
         "key": {"type": "dict", "options": dict(_KEY), "no_log": False},
         "validity": {"type": "str", "default": "3650d"},
@@ -46,6 +47,9 @@ def argument_spec() -> Dict[str, Dict[str, Any]]:
 
 def own_ca(options: Mapping[str, Any]) -> OwnCaSpec:
     """What an own CA should be, by the options above. Raises InputError that names the option."""
+    passphrase.check(options["passphrase"], "passphrase")
+    if options.get("previous_passphrase") is not None:
+        passphrase.check(options["previous_passphrase"], "previous_passphrase")
     root = _authority(options, "", options.get("key"))
     given = options.get("intermediate")
     intermediate = None if given is None else _authority(given, "intermediate.", given.get("key") or options.get("key"))

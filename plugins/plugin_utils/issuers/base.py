@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, ClassVar, Collection, Dict, List, Mapping, Optional, Tuple, Union
 
 from ...module_utils.errors import InputError
 from ...module_utils.imports import x509
@@ -20,7 +20,8 @@ from ...module_utils.state_directory import StateDirectory
 class IssuerRequest:
     """A request that the policy has passed: whose it is, what the inventory says it must hold, and the CSR.
 
-    `in_use` is the certificate that the host has now: an own CA never answers with that very one again.
+    `in_use` is the certificate that the host has now: an own CA never answers with that very one again. `renewal`
+    says that it still is what the inventory wants and only nears its end, so that its successor must not end sooner.
     """
 
     host: str
@@ -30,6 +31,7 @@ class IssuerRequest:
     public_fingerprint: str
     validity: Optional[timedelta] = None
     in_use: Optional[x509.Certificate] = None
+    renewal: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -60,7 +62,15 @@ Answer = Union[Issued, Pending, Refused]
 
 
 class Issuer(ABC):
-    """One configured issuer. Objects may cross a fork: they hold no open files."""
+    """One configured issuer. Objects may cross a fork: they hold no open files.
+
+    `type` is what an entry of `mtls_issuers` calls it; `path_options` are those of its options that are paths:
+    whoever calls configure() makes them absolute. Each issuer is one file in this directory, which names its class
+    ISSUER; the selector finds it there.
+    """
+
+    type: ClassVar[str]
+    path_options: ClassVar[Tuple[str, ...]] = ()
 
     name: str
 
@@ -83,6 +93,13 @@ class Issuer(ABC):
 
     def check_ready(self, at: datetime) -> None:  # noqa: B027 - most issuers can only be asked
         """Raise IssuerError where it is plain, without much work, that no request could be answered now."""
+
+    def ends(self, validity: Optional[timedelta], at: datetime) -> Optional[datetime]:
+        """When a certificate asked for at `at` would end at the latest; None where only asking tells.
+
+        Times are aware, in UTC. Needs no secret and writes nothing. Raises IssuerError as issue() would.
+        """
+        return None
 
     def exists(self) -> bool:
         """False for a CA that has yet to be created, which in check mode may be this very run's work."""

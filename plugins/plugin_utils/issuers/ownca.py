@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any, List, Mapping, Tuple
+from typing import Any, List, Mapping, Optional, Tuple
 
-from ...module_utils import duration
+from ...module_utils import duration, passphrase
 from ...module_utils.errors import InputError
 from ...module_utils.imports import x509
+from ...module_utils.ownca import build
 from ...module_utils.ownca import issue as ownca
 from ...module_utils.request import load
 from ...module_utils.state_directory import StateDirectory
 from .base import Answer, Issued, Issuer, IssuerRequest, take_options
 
-PATH_OPTIONS = ("directory",)
 _DEFAULT_VALIDITY = "90d"
 _URL_SCHEMES = ("http://", "https://", "ldap://")
 
@@ -29,6 +29,9 @@ _URL_SCHEMES = ("http://", "https://", "ldap://")
 @dataclass(frozen=True)
 class OwnCa(Issuer):
     """One own CA as an issuer."""
+
+    type = "ownca"
+    path_options = ("directory",)
 
     name: str
     directory: str
@@ -42,13 +45,11 @@ class OwnCa(Issuer):
         directory = given.get("directory", state_directory.ownca(name))
         if not isinstance(directory, str) or not directory.startswith("/"):
             raise InputError("issuer {0}: directory: must be the path of a directory".format(name))
-        passphrase = given["passphrase"]
-        if not isinstance(passphrase, str) or not passphrase:
-            raise InputError("issuer {0}: passphrase: must be a text that is not empty".format(name))
+        passphrase.check(given["passphrase"], "issuer {0}: passphrase".format(name))
         return cls(
             name,
             directory,
-            passphrase,
+            given["passphrase"],
             duration.parse(given.get("validity", _DEFAULT_VALIDITY), "issuer {0}: validity".format(name)),
             _urls(name, given.get("crl_distribution_points", [])),
         )
@@ -67,6 +68,11 @@ class OwnCa(Issuer):
 
     def check_ready(self, at: datetime) -> None:
         ownca.check_ready(self.directory, self.passphrase, at)
+
+    def ends(self, validity: Optional[timedelta], at: datetime) -> Optional[datetime]:
+        if not self.exists():
+            return None
+        return build.end(self.certificates()[0], validity or self.validity, at)
 
     def exists(self) -> bool:
         return ownca.exists(self.directory)
@@ -90,3 +96,6 @@ def _urls(name: str, given: object) -> Tuple[str, ...]:
                 )
             )
     return tuple(urls)
+
+
+ISSUER = OwnCa

@@ -447,6 +447,16 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
+            ({"passphrase": 12345}, "^passphrase must be text, not a number; quote it"),
+            ({"passphrase": True}, "^passphrase must be text, not true or false"),
+            ({"passphrase": ["p"]}, "^passphrase must be text, not a list"),
+            ({"passphrase": ""}, "^passphrase is empty"),
+            ({"passphrase": "two\nlines"}, "^passphrase holds a line end"),
+            ({"passphrase": "bell\a"}, "^passphrase holds a line end or another control character"),
+            ({"passphrase": "half\ud800"}, "^passphrase holds half of a surrogate pair"),
+            ({"passphrase": "\u00e9" * 512}, "^passphrase is longer than 1023 bytes"),
+            ({"previous_passphrase": 7}, "^previous_passphrase must be text, not a number"),
+            ({"previous_passphrase": ""}, "^previous_passphrase is empty"),
             ({"validity": "10"}, "^validity: "),
             ({"crl_validity": "never"}, "^crl_validity: "),
             ({"subject": {"CN": ""}}, "^subject: "),

@@ -177,6 +177,46 @@ class TestTheSameRequest:
         assert second != first
         assert issue.issue(ca.authority(directory), ca.csr(key), order, ca.NOW + DAY)[0] == second
 
+    @pytest.mark.parametrize("change", CHANGES)
+    def test_is_not_answered_with_what_ends_sooner_than_the_one_in_use(
+        self, directory: Path, change: Callable[[issue.Order], issue.Order]
+    ) -> None:
+        """X, then Y, then X again, with one key: the client would refuse the first certificate."""
+        key, there, back = ca.key(), ca.NOW + 2 * DAY, ca.NOW + 4 * DAY
+        first = issue.issue(ca.authority(directory), ca.csr(key), ca.order(), ca.NOW)[0]
+        changed = dataclasses.replace(change(ca.order()), in_use=first)
+        other = issue.issue(ca.authority(directory), ca.csr(key), changed, there)[0]
+        third = issue.issue(ca.authority(directory), ca.csr(key), ca.order(in_use=other), back)[0]
+        assert third.serial_number not in (first.serial_number, other.serial_number)
+        assert certificate.not_after(third) == back + 90 * DAY
+        # A run that was cut off before the client had it: the same answer again.
+        assert issue.issue(ca.authority(directory), ca.csr(key), ca.order(in_use=other), back + HOUR)[0] == third
+        assert len(ledger(directory, "serial")) == 3
+
+    def test_gets_the_earlier_one_where_that_ends_with_the_one_in_use(self, directory: Path) -> None:
+        """Both end with the CA."""
+        key, order = ca.key(), ca.order(days=36000)
+        first = issue.issue(ca.authority(directory), ca.csr(key), order, ca.NOW)[0]
+        other = issue.issue(
+            ca.authority(directory), ca.csr(key), dataclasses.replace(order, credential="other"), ca.NOW + DAY
+        )[0]
+        back = dataclasses.replace(order, in_use=other)
+        assert issue.issue(ca.authority(directory), ca.csr(key), back, ca.NOW + 2 * DAY)[0] == first
+
+    def test_gets_one_that_ends_sooner_only_once(self, directory: Path) -> None:
+        """Back to a shorter validity: a run that was cut off must not sign one more, nor give what is older."""
+        authority, key, there, back = ca.authority(directory), ca.key(), ca.NOW + 2 * DAY, ca.NOW + 4 * DAY
+        first = issue.issue(authority, ca.csr(key), ca.order(days=90), ca.NOW)[0]
+        longer = issue.issue(authority, ca.csr(key), ca.order(days=180, in_use=first), there)[0]
+        order = ca.order(days=90, in_use=longer)
+        shorter = issue.issue(authority, ca.csr(key), order, back)[0]
+        assert certificate.not_after(shorter) == back + 90 * DAY
+        assert issue.issue(authority, ca.csr(key), order, back + HOUR)[0] == shorter
+        # A new one lasts longer than the one in use by then, which the client may demand.
+        late = there + 91 * DAY
+        order = ca.order(days=90, in_use=longer)
+        assert certificate.not_after(issue.issue(authority, ca.csr(key), order, late)[0]) == late + 90 * DAY
+
     def test_gets_another_one_when_it_was_revoked(self, directory: Path) -> None:
         authority, key = ca.authority(directory), ca.key()
         first = issue.issue(authority, ca.csr(key), ca.order(), ca.NOW)[0]

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import pickle
+import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,10 @@ import pytest
 from ansible_collections.mutual.tls.plugins.module_utils import certificate, private_key, request
 from ansible_collections.mutual.tls.plugins.module_utils.errors import InputError, IssuerError, PassphraseError
 from ansible_collections.mutual.tls.plugins.module_utils.state_directory import StateDirectory, open_state_directory
+from ansible_collections.mutual.tls.plugins.plugin_utils import issuers
 from ansible_collections.mutual.tls.plugins.plugin_utils.issuers import selector
-from ansible_collections.mutual.tls.plugins.plugin_utils.issuers.base import Issued, IssuerRequest
+from ansible_collections.mutual.tls.plugins.plugin_utils.issuers.base import Issued, Issuer, IssuerRequest
+from ansible_collections.mutual.tls.plugins.plugin_utils.issuers.ownca import OwnCa
 from ansible_collections.mutual.tls.tests.unit import own_ca as ca
 
 KEY = ca.key()
@@ -60,6 +64,32 @@ def test_validity(state: StateDirectory, options: Any, validity: Any, days: int)
     issuer = selector.configure("corp", {"type": "ownca", "passphrase": ca.PASSPHRASE, **options}, state)
     found = lifetime(issuer.issue(asked(validity=validity)))
     assert timedelta(days=days, minutes=-5) < found <= timedelta(days=days)
+
+
+@pytest.mark.parametrize("validity", [None, timedelta(days=7), timedelta(days=3000)])
+def test_it_tells_when_a_certificate_would_end(state: StateDirectory, validity: Any) -> None:
+    """To the second, without the key: a wrong passphrase does not matter here."""
+    options = {"type": "ownca", "passphrase": ca.PASSPHRASE, "validity": "30d"}
+    at = datetime.now(timezone.utc)
+    before = selector.configure("corp", {**options, "passphrase": "wr0ng"}, state).ends(validity, at)
+    answer = selector.configure("corp", options, state).issue(asked(validity=validity))
+    assert isinstance(answer, Issued)
+    ended = certificate.not_after(answer.chain[0])
+    assert before is not None
+    assert before <= ended <= before + timedelta(seconds=30)
+    if validity == timedelta(days=3000):
+        assert before == ended == certificate.not_after(answer.chain[1])
+
+
+def test_only_asking_tells_when_it_would_end_by_default(state: StateDirectory, tmp_path: Path) -> None:
+    class Other(OwnCa):
+        ends = Issuer.ends
+
+    options = {"type": "ownca", "passphrase": "p"}
+    now = datetime.now(timezone.utc)
+    assert Other.configure("corp", options, state).ends(None, now) is None
+    missing = StateDirectory(str(tmp_path / "none"), exists=False)
+    assert selector.configure("corp", options, missing).ends(None, now) is None
 
 
 def test_another_directory(state: StateDirectory, tmp_path: Path) -> None:
@@ -106,8 +136,10 @@ def test_it_may_cross_a_process_and_does_not_show_its_passphrase(state: StateDir
         ("ownca", "issuer corp: must be a map"),
         ({"type": "ownca"}, "issuer corp: option passphrase is missing"),
         ({"type": "ownca", "passphrase": None}, "issuer corp: option passphrase is missing"),
-        ({"type": "ownca", "passphrase": ""}, "issuer corp: passphrase: must be a text"),
-        ({"type": "ownca", "passphrase": 12345}, "issuer corp: passphrase: must be a text"),
+        ({"type": "ownca", "passphrase": ""}, "issuer corp: passphrase is empty"),
+        ({"type": "ownca", "passphrase": 12345}, "issuer corp: passphrase must be text, not a number; quote it"),
+        ({"type": "ownca", "passphrase": "a\n"}, "issuer corp: passphrase holds a line end"),
+        ({"type": "ownca", "passphrase": "x" * 1024}, "issuer corp: passphrase is longer than 1023 bytes"),
         ({"type": "ownca", "passphrase": "p", "dir": "/"}, "unknown option 'dir'; valid options are type, .*directory"),
         ({"type": "ownca", "passphrase": "p", "directory": "pki"}, "issuer corp: directory: "),
         ({"type": "ownca", "passphrase": "p", "validity": "1y"}, "issuer corp: validity: '1y'"),
@@ -122,3 +154,30 @@ def test_bad_options(tmp_path: Path, options: Any, message: str) -> None:
 
 def test_every_type_is_known_to_whoever_resolves_paths() -> None:
     assert set(selector.PATH_OPTIONS) == set(selector.TYPES)
+    assert selector.PATH_OPTIONS["ownca"] == ("directory",)
+
+
+NEW_ISSUER = """
+from __future__ import annotations
+from ansible_collections.mutual.tls.plugins.plugin_utils.issuers.ownca import OwnCa
+class Another(OwnCa):
+    type = "another"
+    path_options = ("directory", "program")
+ISSUER = Another
+"""
+
+
+def test_a_new_issuer_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "another.py").write_text(NEW_ISSUER, encoding="utf-8")
+    monkeypatch.setattr(issuers, "__path__", [*issuers.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, issuers.__name__ + ".another", raising=False)
+    # A second copy of the selector: what the tests' process uses stays as it is.
+    spec = importlib.util.spec_from_file_location(issuers.__name__ + ".selector", selector.__file__)
+    assert spec is not None and spec.loader is not None
+    fresh = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fresh)
+    assert set(fresh.TYPES) == {*selector.TYPES, "another"}
+    assert fresh.PATH_OPTIONS == {**selector.PATH_OPTIONS, "another": ("directory", "program")}
+    options = {"type": "another", "passphrase": "p"}
+    found = fresh.configure("x", options, StateDirectory(str(tmp_path), exists=True))
+    assert type(found).__name__ == "Another"
