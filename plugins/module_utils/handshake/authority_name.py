@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+from .. import der as encoding
 from .. import name
 from ..errors import FormatError
 from ..hostile import format_errors
@@ -29,20 +30,12 @@ _ALGORITHM = bytes.fromhex("300a06082a8648ce3d040302")
 _SIGNATURE = bytes.fromhex("0309003006020101020101")
 
 
-def _sequence(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    if size < 0x80:
-        return bytes([tag, size]) + content
-    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(octets)]) + octets + content
-
-
 def parse(der: bytes) -> Optional[x509.Name]:
     """Return the name that `der` encodes, or None when it encodes none."""
     if not der or len(der) > _MAXIMUM_NAME:
         return None
-    information = _sequence(0x30, b"\x02\x01\x00" + der + _KEY + b"\xa0\x00")
-    request = _sequence(0x30, information + _ALGORITHM + _SIGNATURE)
+    information = encoding.sequence(b"\x02\x01\x00", der, _KEY, b"\xa0\x00")
+    request = encoding.sequence(information, _ALGORITHM, _SIGNATURE)
     try:
         with format_errors("not a distinguished name"):
             return x509.load_der_x509_csr(request).subject

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import http.client
 import io
@@ -14,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, List, Optional, Tuple
 
 from ..errors import HandshakeError, InputError
+from .basic_auth import credentials
+from .confidential import texts_of
 from .session import Session
-from .text import one_line
+from .text import one_line, without_secrets
 
 MAXIMUM_BODY = 64 * 1024
 _MAXIMUM_RECEIVED = 1024 * 1024
@@ -40,10 +41,12 @@ class Request:
         """Return what a server could echo and must not be shown."""
         found: List[str] = []
         if self.user is not None:
-            found += [self.password or "", _credentials(self.user, self.password or "")]
+            found += [self.password or "", credentials(self.user, self.password or "")]
         for name, value in self.headers:
             if _CONFIDENTIAL.search(name):
                 found += [value, value.split(" ", 1)[-1]]
+        if self.body is not None:
+            found += texts_of(self.body)
         return tuple(secret for secret in found if secret)
 
     def validate(self) -> None:
@@ -79,17 +82,13 @@ class Request:
             ("Connection", "close"),
         ]
         if self.user is not None:
-            headers.append(("Authorization", "Basic " + _credentials(self.user, self.password or "")))
+            headers.append(("Authorization", "Basic " + credentials(self.user, self.password or "")))
         if self.body is not None or self.method in ("POST", "PUT", "PATCH"):
             headers.append(("Content-Length", str(len(self.body or b""))))
         lines = ["{0} {1} HTTP/1.1".format(self.method, self.path)]
         lines += ["{0}: {1}".format(*pair) for pair in headers if pair[0].lower() not in given]
         lines += ["{0}: {1}".format(*pair) for pair in self.headers]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (self.body or b"")
-
-
-def _credentials(user: str, password: str) -> str:
-    return base64.b64encode("{0}:{1}".format(user, password).encode("utf-8")).decode("ascii")
 
 
 @dataclass(frozen=True)
@@ -140,13 +139,15 @@ class _Socket:
         return io.BufferedReader(self._stream)
 
 
-def read_answer(session: Session, method: str) -> Optional[Answer]:
+def read_answer(session: Session, request: Request) -> Optional[Answer]:
     """Read the answer to a request; None when the server hung up without any.
+
+    Its head is free of the request's secrets: messages quote parts of it, and a part of a secret is not found there.
 
     HandshakeError: not_http, timed_out; ssl.SSLError as the session raises it.
     """
-    stream = _Stream(session)
-    with contextlib.closing(http.client.HTTPResponse(_Socket(stream), method=method)) as response:  # type: ignore[arg-type]
+    stream, secrets = _Stream(session), request.secrets
+    with contextlib.closing(http.client.HTTPResponse(_Socket(stream), method=request.method)) as response:  # type: ignore[arg-type]
         try:
             response.begin()
         except http.client.RemoteDisconnected:
@@ -154,15 +155,17 @@ def read_answer(session: Session, method: str) -> Optional[Answer]:
         except (http.client.HTTPException, ValueError) as error:
             if not stream.received:
                 return None
-            raise _malformed("the server's answer is not HTTP", error) from error
+            raise _malformed("the server's answer is not HTTP", error, secrets) from error
         try:
             body = response.read(MAXIMUM_BODY)
         except http.client.IncompleteRead as error:
             body = error.partial[:MAXIMUM_BODY]
         except (http.client.HTTPException, ValueError) as error:
-            raise _malformed("the body of the server's answer is malformed", error) from error
-        return Answer(response.status, one_line(response.reason), tuple(response.getheaders()), body)
+            raise _malformed("the body of the server's answer is malformed", error, secrets) from error
+        headers = tuple((name, without_secrets(value, secrets)) for name, value in response.getheaders())
+        return Answer(response.status, one_line(without_secrets(response.reason, secrets)), headers, body)
 
 
-def _malformed(what: str, error: Exception) -> HandshakeError:
-    return HandshakeError("not_http", "{0}: {1}".format(what, one_line(str(error) or type(error).__name__, 120)))
+def _malformed(what: str, error: Exception, secrets: Tuple[str, ...]) -> HandshakeError:
+    said = without_secrets(str(error) or type(error).__name__, secrets)
+    return HandshakeError("not_http", "{0}: {1}".format(what, one_line(said, 120)))

@@ -187,7 +187,7 @@ def _headers(headers: Sequence[Tuple[str, str]], secrets: Sequence[str]) -> Dict
     for name, value in headers[:100]:
         key = name.lower()
         found[key] = found[key] + ", " + value if key in found else value
-    return {key: without_secrets(value[:EXCERPT], secrets) for key, value in found.items()}
+    return {key: without_secrets(value, secrets)[:EXCERPT] for key, value in found.items()}
 
 
 def _excerpt(body: bytes, secrets: Sequence[str]) -> str:

@@ -146,7 +146,7 @@ class _Conversation:
         if request is not None:
             deadline.stage = "waiting for the server's HTTP answer"
             session.write(request.encode(target.host, target.port))
-            self._answer = read_answer(session, request.method)
+            self._answer = read_answer(session, request)
         elif session.tls.version() == "TLSv1.3":
             session.settle()
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Optional, Tuple
 from urllib.parse import unquote, urlsplit
 
 from ..errors import HandshakeError, InputError
+from .basic_auth import credentials
 from .connect import Connection
 from .text import one_line
 
@@ -34,11 +34,7 @@ class Proxy:
         """Return what must not be shown."""
         if self.password is None:
             return ()
-        return (self.password, _credentials(self.user or "", self.password))
-
-
-def _credentials(user: str, password: str) -> str:
-    return base64.b64encode("{0}:{1}".format(user, password).encode("utf-8")).decode("ascii")
+        return (self.password, credentials(self.user or "", self.password))
 
 
 def parse(url: str) -> Proxy:
@@ -73,7 +69,7 @@ def open_tunnel(connection: Connection, proxy: Proxy, host: str, port: int) -> N
     authority = "{0}:{1}".format("[{0}]".format(host) if ":" in host else host, port)
     lines = ["CONNECT {0} HTTP/1.1".format(authority), "Host: {0}".format(authority)]
     if proxy.user is not None:
-        lines.append("Proxy-Authorization: Basic " + _credentials(proxy.user, proxy.password or ""))
+        lines.append("Proxy-Authorization: Basic " + credentials(proxy.user, proxy.password or ""))
     connection.send(("\r\n".join(lines) + "\r\n\r\n").encode("ascii"))
     answer = _read_head(connection, proxy)
     head, rest = answer

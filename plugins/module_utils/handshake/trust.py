@@ -10,20 +10,11 @@ import ssl
 from dataclasses import dataclass
 from typing import List, Tuple
 
-from .. import certificate, source
+from .. import certificate, source, system_bundle
 from ..errors import DiskError, HandshakeError
 from ..imports import x509
 from ..store import Store, TrustedEntry
 from .codes import Cause
-
-# Where the distributions keep their bundle: Debian, RHEL, SUSE, Alpine. A Python built by hand may know none of them.
-_BUNDLES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
 
 
 @dataclass(frozen=True)
@@ -63,8 +54,9 @@ def from_store(store: Store, where: str) -> Trust:
 
 def from_system() -> Trust:
     """Trust what this host's operating system trusts; HandshakeError (truststore_empty) when it has no bundle."""
+    # A Python built by hand may know none of the usual places.
     configured = ssl.get_default_verify_paths().cafile
-    for path in ([configured] if configured else []) + list(_BUNDLES):
+    for path in ([configured] if configured else []) + list(system_bundle.PATHS):
         if os.path.isfile(path):
             try:
                 return from_pem(source.read(path, "truststore"), "the system's truststore " + path)
