@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -176,6 +177,7 @@ class Controller:
                 }
             ],
         }
+        self.host_variables: Dict[str, Dict[str, Any]] = {"web1": {}, "web2": {}}
 
     @property
     def authority(self) -> Dict[str, Any]:
@@ -185,9 +187,12 @@ class Controller:
     def state_of(self, name: str) -> str:
         return str(self.state / "ownca" / name)
 
-    def play(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def play(self, *arguments: str, playbook: str = "mutual.tls.ownca") -> subprocess.CompletedProcess[str]:
         # No host is ever connected to: the documentation's addresses would not answer.
-        hosts = {"web1": {"ansible_host": "192.0.2.1"}, "web2": {"ansible_host": "192.0.2.2"}}
+        hosts = {
+            name: {"ansible_host": "192.0.2.{0}".format(number), **variables}
+            for number, (name, variables) in enumerate(self.host_variables.items(), 1)
+        }
         self.inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": self.variables}}), encoding="utf-8")
         environment = {
             **os.environ,
@@ -196,7 +201,7 @@ class Controller:
             "ANSIBLE_REMOTE_TEMP": str(self.temporary),
             "ANSIBLE_NOCOLOR": "1",
         }
-        command = (self._program, "-i", str(self.inventory), "mutual.tls.ownca", *arguments)
+        command = (self._program, "-i", str(self.inventory), playbook, *arguments)
         return run(*command, cwd=str(self._repository), env=environment)
 
     def changed(self, *arguments: str) -> int:
@@ -205,6 +210,9 @@ class Controller:
         found = re.search(r"web1 .*changed=(\d+)", done.stdout)
         assert found is not None, done.stdout
         return int(found.group(1))
+
+    def made(self) -> List[str]:
+        return sorted(path.name for path in (self.state / "ownca").glob("*") if (path / "ledger.sqlite").exists())
 
     def failure(self, *arguments: str) -> str:
         done = self.play(*arguments)
@@ -300,3 +308,119 @@ def test_passphrases_are_nowhere(controller: Controller, tmp_path: Path) -> None
     assert "validity: the own CA in" in re.sub(r"\s+", " ", failed.stdout + failed.stderr)
     assert "Pipelining is enabled" in done.stdout
     assert "AnsiballZ_ownca" not in done.stdout
+
+
+def authority(name: str, **more: Any) -> Dict[str, Any]:
+    return {"name": name, "passphrase": "p", "subject": {"CN": name}, **more}
+
+
+def recap(output: str) -> Dict[str, int]:
+    """How many tasks changed something, by host."""
+    return {host: int(number) for host, number in re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+)", output, re.MULTILINE)}
+
+
+class TestEveryHostsList:
+    """One play, hosts with lists of their own: none is dropped, and nothing is done twice."""
+
+    @pytest.fixture
+    def fleet(self, controller: Controller) -> Controller:
+        del controller.variables["mtls_ownca_authorities"]
+        controller.variables["mtls_ownca_authorities__shared"] = [authority("shared")]
+        controller.host_variables = {
+            "web1": {"mtls_ownca_authorities": [authority("one")]},
+            "web2": {"mtls_ownca_authorities__own": [authority("two"), authority("three")]},
+            "web3": {},
+        }
+        return controller
+
+    def test_counts(self, fleet: Controller) -> None:
+        done = fleet.play()
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert fleet.made() == ["one", "shared", "three", "two"]
+        assert done.stdout.count("(item=shared)") == 1
+        assert recap(done.stdout) == {"web1": 1, "web2": 1, "web3": 0}
+        before = ca.snapshot(fleet.state)
+        again = fleet.play()
+        assert recap(again.stdout) == {"web1": 0, "web2": 0, "web3": 0}
+        assert ca.snapshot(fleet.state) == before
+
+    @pytest.mark.parametrize(
+        ("limit", "made"),
+        [("web2", ["shared", "three", "two"]), ("web3", ["shared"]), ("!web1", ["shared", "three", "two"])],
+    )
+    def test_counts_as_far_as_the_limit_goes(self, fleet: Controller, limit: str, made: List[str]) -> None:
+        done = fleet.play("--limit", limit)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert fleet.made() == made
+
+    def test_counts_without_a_first_host_that_is_unreachable(self, fleet: Controller, tmp_path: Path) -> None:
+        """A play of one's own that gathers facts first: the host that is lost there takes nobody with it."""
+        fleet.variables["ansible_connection"] = "local"
+        fleet.variables["ansible_python_interpreter"] = sys.executable
+        fleet.host_variables["web1"].update(ansible_connection="ssh", ansible_host="127.0.0.1", ansible_port=1)
+        playbook = tmp_path / "play.yml"
+        playbook.write_text(json.dumps([{"hosts": "all", "roles": ["mutual.tls.mtls_ownca"]}]), encoding="utf-8")
+        done = fleet.play(playbook=str(playbook))
+        assert "UNREACHABLE" in done.stdout
+        assert fleet.made() == ["shared", "three", "two"], done.stdout + done.stderr
+
+    def test_may_be_the_plays(self, fleet: Controller, tmp_path: Path) -> None:
+        playbook = tmp_path / "play.yml"
+        role = {"role": "mutual.tls.mtls_ownca", "mtls_ownca_authorities": [authority("of-the-play")]}
+        play = {"hosts": "all", "gather_facts": False, "roles": [role]}
+        playbook.write_text(json.dumps([play]), encoding="utf-8")
+        done = fleet.play(playbook=str(playbook))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert fleet.made() == ["of-the-play", "shared", "three", "two"]
+
+    def test_must_not_contradict_another(self, fleet: Controller) -> None:
+        fleet.host_variables["web3"] = {
+            "mtls_ownca_authorities": [authority("two", validity="1d", passphrase="s3cr3t")]
+        }
+        message = fleet.failure("-vvv")
+        assert "ownca/two is described in different ways (validity) for the hosts web2 and web3" in message
+        assert "s3cr3t" not in message
+        assert not fleet.state.exists()
+
+    def test_names_are_unique_on_a_host(self, fleet: Controller) -> None:
+        fleet.host_variables["web1"] = {"mtls_ownca_authorities": [authority("shared")]}
+        message = fleet.failure("--limit", "web1")
+        assert "'shared' is defined in mtls_ownca_authorities and in mtls_ownca_authorities__shared" in message
+
+    @pytest.mark.parametrize("where", ["authority", "issuer"])
+    @pytest.mark.parametrize(
+        ("passphrase", "message"),
+        [(918273, "passphrase must be text, not a number; quote it"), ("918273\n", "passphrase holds a line end")],
+    )
+    def test_passphrases_keep_the_issuers_rules(
+        self, fleet: Controller, where: str, passphrase: Any, message: str
+    ) -> None:
+        if where == "authority":
+            fleet.host_variables["web1"] = {"mtls_ownca_authorities": [authority("corp", passphrase=passphrase)]}
+        else:
+            fleet.variables["mtls_issuers"]["corp"]["passphrase"] = passphrase
+            fleet.host_variables["web1"] = {"mtls_ownca_authorities": [authority("corp", passphrase=None)]}
+        found = fleet.failure("--limit", "web1", "-vvv")
+        assert message in found
+        assert "918273" not in found
+        assert not fleet.state.exists()
+
+    @pytest.mark.parametrize("fact", ["mtls_ownca_state_directory", "mtls_state_directory", "inventory_dir"])
+    def test_is_not_redirected_by_a_hosts_facts(self, fleet: Controller, tmp_path: Path, fact: str) -> None:
+        """A host answers any module with facts, and facts win over the inventory: it must not choose the directory."""
+        evil = tmp_path / "evil"
+        setting = {
+            "ansible.builtin.set_fact": {fact: str(evil), "cacheable": True},
+            "when": "inventory_hostname == 'web1'",
+        }
+        plays = [
+            {"hosts": "all", "gather_facts": False, "tasks": [setting, {"ansible.builtin.meta": "noop"}]},
+            {"hosts": "all", "gather_facts": False, "roles": ["mutual.tls.mtls_ownca"]},
+        ]
+        playbook = tmp_path / "play.yml"
+        playbook.write_text(json.dumps(plays), encoding="utf-8")
+        done = fleet.play(playbook=str(playbook))
+        assert fact in done.stdout + done.stderr
+        assert done.returncode != 0
+        assert not evil.exists()
+        assert fleet.made() == ["shared", "three", "two"]

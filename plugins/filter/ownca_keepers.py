@@ -1,0 +1,30 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter `mutual.tls.ownca_keepers`, for the role `mtls_ownca`."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict
+
+from ansible.errors import AnsibleFilterError
+
+from ..module_utils.errors import Error
+from ..plugin_utils.own_cas import keepers
+from ..plugin_utils.plain import plain
+
+
+def ownca_keepers(listed: Any) -> Any:
+    """The own CAs that each host takes care of."""
+    try:
+        return keepers(plain(listed, "the own CAs by host"))
+    except Error as error:
+        raise AnsibleFilterError(str(error)) from None
+
+
+class FilterModule:
+    """What Ansible looks for in this file."""
+
+    def filters(self) -> Dict[str, Callable[..., Any]]:
+        """The filters by name."""
+        return {"ownca_keepers": ownca_keepers}
