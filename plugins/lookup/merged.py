@@ -17,6 +17,7 @@ description:
   - Lists are joined in the order of the variables' names. Their items are told apart by their C(name).
   - Maps are joined key by key.
   - A name or key that stands in two of the variables is an error that names both of them.
+  - A fact of the host whose name begins with C(mtls_) is an error, because it would win over the inventory.
 options:
   _terms:
     description: The names of the variables, usually one.
@@ -47,6 +48,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ..module_utils.errors import Error
+from ..plugin_utils.facts import check_facts
 from ..plugin_utils.merging import merge, parts_of
 
 
@@ -58,6 +60,7 @@ class LookupModule(LookupBase):
         self.set_options(var_options=variables, direct=kwargs)
         known = variables or {}
         try:
+            check_facts(known)
             return [
                 merge(term, {part: self._templar.template(known[part]) for part in parts_of(term, known)})
                 for term in terms
