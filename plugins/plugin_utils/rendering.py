@@ -14,7 +14,6 @@ import os
 from dataclasses import replace
 from typing import Any, Dict, Mapping, Optional, Sequence
 
-from ansible.errors import AnsibleError
 from ansible.plugins.loader import lookup_loader
 from ansible.release import __version__ as ansible_version
 from ansible.utils.unsafe_proxy import wrap_var
@@ -69,7 +68,8 @@ class Renderer:
         path = self._path(intent.host, where, config)
         try:
             rendered = self._lookup.run([path], variables=variables, **_LOOKUP_OPTIONS)[0]
-        except (AnsibleError, TypeError, ValueError) as error:
+        except Exception as error:
+            # A template can call anything and so raise anything, and the text of each may quote a passphrase.
             raise InputError(
                 "{0}: {1} cannot be rendered: {2}".format(
                     where, path, harmless(str(error), [*intent.secrets(), *self._secrets])

@@ -159,6 +159,9 @@ def failing() -> List[Any]:
         ("syntax", "{% if %}", ["configs[0]", "own.j2"]),
         ("secret in the reason", "{{ undef(hint=credential.passphrase) }}", ["not shown"]),
         ("secret as data", "{{ credential.passphrase | from_json }}", ["configs[0]"]),
+        ("secret as a key", "{{ {}.pop(credential.passphrase) }}", ["configs[0]", "not shown"]),
+        ("arithmetic", "{{ 1 / 0 }}", ["configs[0]", "own.j2", "division"]),
+        ("endless", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", ["configs[0]", "own.j2"]),
     ]
 
 
