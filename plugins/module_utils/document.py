@@ -32,7 +32,7 @@ _KEY_FORMATS = ("pkcs8", "traditional")
 _STORE_FORMATS = ("jks", "pkcs12")
 _ENCRYPTIONS = ("modern", "compatible")
 # Any larger number of seconds, bits or generations is a mistake, and some would overflow dates.
-_MAXIMUM_NUMBER = 10**9
+MAXIMUM_NUMBER = 10**9
 _MAXIMUM_PATH = 4095
 
 
@@ -225,8 +225,8 @@ class _Reader:
 
     def integer(self, key: str) -> int:
         value: int = self._get(key, int)
-        if not 0 <= value <= _MAXIMUM_NUMBER:
-            raise InputError("{0}.{1} must be between 0 and {2}".format(self._where, key, _MAXIMUM_NUMBER))
+        if not 0 <= value <= MAXIMUM_NUMBER:
+            raise InputError("{0}.{1} must be between 0 and {2}".format(self._where, key, MAXIMUM_NUMBER))
         return value
 
     def flag(self, key: str) -> bool:

@@ -61,13 +61,14 @@ def read_authorities(
     directory: str,
     issuers: Mapping[str, Issuer],
     at: datetime,
+    check_mode: bool = False,
 ) -> Authorities:
     """Read the authorities `used` (names) out of those `stated`.
 
     `issuers` are those that `issuers_of` names. Relative files are looked for in `directory`. An own CA that is yet
-    to be made has no certificates: that is for the issuer to judge. Raises InputError, naming the authority, for
-    anything that is not a bundle of certificates of which at least one is valid `at` that moment; a single expired one
-    among others is a warning.
+    to be made has no certificates in check mode, where the same play may have made it. Raises InputError, naming the
+    authority, for anything that is not a bundle of certificates of which at least one is valid `at` that moment; a
+    single expired one among others is a warning.
     """
     certificates: Dict[str, Tuple[bytes, ...]] = {}
     warnings: List[str] = []
@@ -75,7 +76,7 @@ def read_authorities(
         if authority == SYSTEM:
             continue
         where = "authorities.{0}".format(authority)
-        found = _read(where, without_nulls(authority_spec(), stated[authority]), directory, issuers)
+        found = _read(where, without_nulls(authority_spec(), stated[authority]), directory, issuers, check_mode)
         warnings += _expired(where, found, at)
         certificates[authority] = tuple(dict.fromkeys(certificate.to_der(one) for one in found))
     return Authorities(certificates, tuple(warnings))
@@ -111,19 +112,25 @@ def _check_keystore(keystore: Keystore, authorities: Authorities) -> None:
             taken.add(alias.lower())
 
 
-def _read(where: str, options: Mapping[str, Any], directory: str, issuers: Mapping[str, Issuer]) -> List[Any]:
+def _read(
+    where: str, options: Mapping[str, Any], directory: str, issuers: Mapping[str, Issuer], check_mode: bool
+) -> List[Any]:
     if "issuer" in options:
-        return _root_of(issuers[options["issuer"]])
+        return _root_of(issuers[options["issuer"]], "{0}.issuer".format(where), check_mode)
     if "content" in options:
         return _bundle(options["content"].encode(), "{0}.content".format(where))
     path = os.path.join(directory, os.path.expanduser(options["src"]))
     return _bundle(_file(path, "{0}.src".format(where)), "{0}.src: {1}".format(where, path))
 
 
-def _root_of(issuer: Issuer) -> List[Any]:
-    if not issuer.exists():
+def _root_of(issuer: Issuer, where: str, check_mode: bool) -> List[Any]:
+    if check_mode and not issuer.exists():
         return []
-    found = issuer.certificates()
+    try:
+        found = issuer.certificates()
+    except Error as error:
+        # An empty bundle instead would empty trust.pem on hosts that work.
+        raise InputError("{0}: {1}".format(where, error)) from error
     return [one for one in found if certificate.is_self_issued(one)] or found[-1:]
 
 

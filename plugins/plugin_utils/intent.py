@@ -13,7 +13,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..module_utils import duration, general_name, name
 from ..module_utils.arguments import credential as credential_spec
-from ..module_utils.document import Access, Credential, Key, Keystore, Link, Trusted, Truststore
+from ..module_utils.document import MAXIMUM_NUMBER, Access, Credential, Key, Keystore, Link, Trusted, Truststore
 from ..module_utils.errors import Error, InputError
 from ..module_utils.private_key import KeyKind
 from ..module_utils.request import RequestSpec
@@ -23,6 +23,7 @@ from .providers.base import Profile
 DEFAULT_MODE = "0600"
 _DEFAULT_RSA_SIZE = 2048
 _DEFAULT_CURVE = "secp256r1"
+_LONGEST = "{0}d".format(MAXIMUM_NUMBER // 86400)
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def read(options: Mapping[str, Any], profile: Profile) -> Intent:
         spec=_request(valid),
         key=_key(valid),
         previous_passphrases=tuple(filter(None, [valid["previous_passphrase"]])),
-        renew_before=int(duration.parse(valid["renew_before"], "renew_before").total_seconds()),
+        renew_before=_seconds("renew_before", valid["renew_before"]),
         access=access,
         keep_generations=valid["keep_generations"],
         authorities=tuple(valid["authorities"]),
@@ -270,6 +271,13 @@ def _mode(option: str, value: Optional[str]) -> Optional[str]:
     if value is not None:
         checks.check_mode(option, value)
     return value
+
+
+def _seconds(option: str, value: str) -> int:
+    seconds = int(duration.parse(value, option).total_seconds())
+    if seconds > MAXIMUM_NUMBER:
+        raise InputError("{0}: {1} is too long; {2} at most".format(option, value, _LONGEST))
+    return seconds
 
 
 def _text(value: Any) -> Optional[str]:

@@ -171,21 +171,9 @@ def _check_references(inventory: Inventory) -> None:
 
 
 def _warnings(intent: Intent) -> List[str]:
-    readable = []
-    if checks.is_for_everybody(intent.host.access.mode):
-        readable.append("mode")
-    for number, keystore in enumerate(intent.host.keystores):
-        if checks.is_for_everybody(keystore.access.mode) and "mode" not in readable:
-            readable.append("keystores[{0}].mode".format(number))
-    unopened = [
+    return [
         "credential {0!r}, keystores[{1}].passphrase: Java before 25 opens no PKCS#12 store with other characters than "
         "ASCII in its passphrase; use format jks for it, or another passphrase".format(intent.name, number)
         for number, keystore in enumerate(intent.host.keystores)
         if keystore.format == "pkcs12" and not opens_in_every_java(keystore.passphrase)
-    ]
-    return unopened + [
-        'credential {0!r}, {1}: everybody on the host may read its private key; use "0640" and a group'.format(
-            intent.name, option
-        )
-        for option in readable
     ]

@@ -9,8 +9,10 @@ from typing import Any, Dict, List
 
 import pytest
 
+from ansible_collections.mutual.tls.plugins.module_utils.document import MAXIMUM_NUMBER, Document, parse
 from ansible_collections.mutual.tls.plugins.module_utils.errors import InputError
 from ansible_collections.mutual.tls.plugins.module_utils.private_key import KeyKind
+from ansible_collections.mutual.tls.plugins.plugin_utils import wire
 from ansible_collections.mutual.tls.plugins.plugin_utils.intent import Intent
 from ansible_collections.mutual.tls.plugins.plugin_utils.inventory import Inventory, read_inventory
 
@@ -167,17 +169,6 @@ def test_only_used_issuers_and_authorities_count() -> None:
     )
     assert inventory.used_issuers() == ["corp"]
     assert inventory.used_authorities() == ["partner", "system"]
-
-
-def test_a_readable_private_key_is_a_warning() -> None:
-    inventory = read(
-        credential(mode="0644"),
-        credential(name="b", keystores=[keystore(mode="0644", passphrase="plain")]),
-        credential(name="c"),
-    )
-    assert len(inventory.warnings) == 2
-    assert "'orders', mode" in inventory.warnings[0]
-    assert "'b', keystores[0].mode" in inventory.warnings[1]
 
 
 def test_a_passphrase_that_java_cannot_type_is_a_warning() -> None:
@@ -373,3 +364,11 @@ def test_no_secret_stands_in_a_representation() -> None:
         )
     )
     assert "8243721" not in shown
+
+
+def test_a_margin_that_the_host_would_not_take_is_refused_by_its_name() -> None:
+    longest = "{0}s".format(MAXIMUM_NUMBER - 1)
+    host = one(renew_before=longest).host
+    assert parse(wire.build(Document("/x", 60, (), {}, (host,)))).credentials[0].renew_before == host.renew_before
+    with pytest.raises(InputError, match="credential 'orders', renew_before: 1654w is too long; 11574d at most"):
+        one(renew_before="1654w")
