@@ -12,7 +12,7 @@ from typing import Any, Dict, List
 
 import pytest
 
-from ansible_collections.mutual.tls.plugins.module_utils.errors import InputError
+from ansible_collections.mutual.tls.plugins.module_utils.errors import InputError, IssuerError
 from ansible_collections.mutual.tls.plugins.plugin_utils import authorities
 from ansible_collections.mutual.tls.plugins.plugin_utils.inventory import read_inventory
 from ansible_collections.mutual.tls.tests.unit import material
@@ -33,13 +33,17 @@ class FakeIssuer:
         return bool(self._certificates)
 
     def certificates(self) -> List[Any]:
+        if not self._certificates:
+            raise IssuerError("there is no own CA in /x; run mutual.tls.ownca")
         return self._certificates
 
 
-def read(stated: Dict[str, Any], directory: str = "/nonexistent", issuers: Any = None) -> authorities.Authorities:
+def read(
+    stated: Dict[str, Any], directory: str = "/nonexistent", issuers: Any = None, check_mode: bool = False
+) -> authorities.Authorities:
     issuers = issuers or {}
     authorities.issuers_of(stated, list(stated), issuers)
-    return authorities.read_authorities(stated, list(stated), directory, issuers, NOW)
+    return authorities.read_authorities(stated, list(stated), directory, issuers, NOW, check_mode)
 
 
 def test_content_src_and_issuer(tmp_path: Path) -> None:
@@ -52,19 +56,24 @@ def test_content_src_and_issuer(tmp_path: Path) -> None:
             "src": {"src": "files/root.pem", "content": None},
             "der": {"src": str(tmp_path / "der")},
             "corp": {"issuer": "corp"},
-            "new": {"issuer": "new"},
         },
         str(tmp_path),
-        {"corp": FakeIssuer(ISSUING, ROOT), "new": FakeIssuer()},
+        {"corp": FakeIssuer(ISSUING, ROOT)},
     )
     assert found.certificates == {
         "content": (ROOT.der,),
         "src": (ROOT.der, ISSUING.der),
         "der": (ROOT.der,),
         "corp": (ROOT.der,),
-        "new": (),
     }
     assert found.warnings == ()
+
+
+def test_an_own_ca_that_is_missing_is_an_empty_bundle_in_check_mode_only() -> None:
+    issuers = {"corp": FakeIssuer()}
+    assert read({"root": {"issuer": "corp"}}, issuers=issuers, check_mode=True).certificates == {"root": ()}
+    with pytest.raises(InputError, match=r"authorities\.root\.issuer: there is no own CA in /x; run mutual.tls.ownca"):
+        read({"root": {"issuer": "corp"}}, issuers=issuers)
 
 
 def test_an_intermediate_alone_is_the_anchor_of_an_issuer_without_root() -> None:
