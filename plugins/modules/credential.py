@@ -18,6 +18,11 @@ description:
     all of a host's client credentials what the options say, and changes nothing where they already are.
   - A private key is made on the host and never leaves it. Certificates are issued on the controller.
   - One round trip to the host tells whether anything is to do; a second one deploys certificates.
+  - Passphrases travel through the connection and lie in no temporary file. Where Ansible could not pipeline - with
+    C(become_method=su), with C(ANSIBLE_KEEP_REMOTE_FILES), over connections that do not support it - the task fails
+    before it sends anything.
+  - Facts win over an inventory's variables, and a host writes its own facts. The task fails on a host that has a fact
+    whose name begins with C(mtls_), or that replaces C(inventory_hostname) or its like.
   - Input is checked on the controller before anything happens on the host. Where one credential fails later on, the
     others are finished, and then the task fails with every result.
   - Options are layered, from general to particular - this collection's defaults, O(defaults), the presets of the
@@ -43,7 +48,8 @@ options:
         description:
           - V(present) keeps it as described.
           - V(absent) removes it, its links included. All its options but the name may be left out.
-          - V(held) leaves it alone - nothing is renewed, repaired or reported as a difference.
+          - V(held) leaves it alone - what differs is reported in RV(credentials[].reasons), but nothing is renewed or
+            repaired until it is V(present) again.
         type: str
         choices: [present, absent, held]
         default: present
@@ -54,7 +60,7 @@ options:
         type: str
         default: generic
       issuer:
-        description: The issuer of its certificate, a name in O(issuers). Required unless the state is V(absent).
+        description: The issuer of its certificate, a name in O(issuers). Required if the state is V(present).
         type: str
       labels:
         description: Texts to be carried into results, reports and requests to issuers. No secrets.
@@ -67,7 +73,10 @@ options:
           - A list as an attribute's value repeats the attribute.
         type: raw
       subject_alt_name:
-        description: Alternative names, each with its type as V(DNS:orders.acme.example), V(email:), V(IP:) or V(URI:).
+        description:
+          - Alternative names, each with its type as in V(DNS:orders.acme.example), V(email:ops@acme.example),
+            V(IP:192.0.2.7), V(URI:spiffe://acme.example/orders), V(RID:1.3.6.1.4.1.311), V(dirName:O=Acme Inc,CN=orders)
+            and V(otherName:1.3.6.1.4.1.311.20.2.3;UTF8:orders@acme.example).
         type: list
         elements: str
         default: []
@@ -114,7 +123,7 @@ options:
         type: str
       renew_before:
         description:
-          - How long before its end a certificate is renewed, such as V(30d) or V(12h).
+          - How long before its end a certificate is renewed, such as V(30d) or V(12h). At most V(11574d).
           - At most a third of the certificate's lifetime counts.
         type: str
         default: 30d
@@ -270,8 +279,10 @@ options:
   issuers:
     description:
       - What issues certificates, by name. Each is a map with its C(type) and the options of that type.
-      - V(ownca) is a CA of one's own on the controller (see M(mutual.tls.ownca)). Its options are C(passphrase), and
-        C(directory) if it is not below the state directory.
+      - V(ownca) is a CA of one's own on the controller (see M(mutual.tls.ownca)). Its options are C(passphrase), which
+        opens the CA's key and is required, C(directory) (C(ownca/) and the issuer's name in the state directory if not
+        given; a relative one begins at the inventory), C(validity) of certificates whose credential states none (V(90d)
+        if not given), and C(crl_distribution_points), a list of URLs to put into them.
     type: dict
     default: {}
   authorities:
@@ -403,9 +414,9 @@ credentials:
       description: Its labels.
       type: dict
     error:
-      description: Why it failed.
+      description: Why it failed, or why nothing can be said of one that is held.
       type: str
-      returned: where the state is V(failed)
+      returned: where the state is V(failed), or V(held) and it cannot be judged
 orphaned:
   description: Names of credentials on the host that are not in O(credentials) any more.
   type: list

@@ -83,7 +83,9 @@ def _credential(outcome: Outcome, root: str) -> Dict[str, Any]:
         state, error = "failed", str(problem)
         entry["state"] = state
     if state == "failed":
-        entry["error"] = visible(error or "the host gave no reason")
+        error = error or "the host gave no reason"
+    if error is not None:
+        entry["error"] = visible(error)
     return entry
 
 
