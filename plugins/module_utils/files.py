@@ -405,6 +405,15 @@ def open_directory(path: str, create: bool = False, context_of: ContextOf = _no_
         current.close()
 
 
+def remove_any(directory: Directory, name: str) -> None:
+    """Remove whatever has the name, a directory with all below it; links are not followed. Nothing there is fine."""
+    entry = directory.entry(name)
+    if entry is not None and entry.kind == "directory":
+        directory.remove_tree(name)
+    elif entry is not None:
+        directory.remove(name)
+
+
 def check_creatable(path: str) -> None:
     """Raise DiskError where open_directory(path, create=True) could not make what is missing. Changes nothing."""
     nearest = path

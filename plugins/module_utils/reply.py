@@ -10,6 +10,7 @@ types, overlong texts and certificates of credentials it never asked about end i
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -27,18 +28,28 @@ _MAXIMUM_GENERATION = 10**9
 _MAXIMUM_DIFFERENCES = 300
 _MAXIMUM_SHOWN = 1000
 
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
+
 
 @dataclass(frozen=True)
 class PendingRequest:
-    """A CSR that waits on the host (PEM; None in check mode, where none was made) and since when (ISO 8601)."""
+    """A CSR that waits on the host (PEM; None in check mode, where none was made) and since when (ISO 8601).
+
+    `public_fingerprint` (SHA-256 of the public key, lower-case hex) is that of the key that waits or is kept, also
+    where there is no CSR yet; None where the key would be a new one.
+    """
 
     pem: Optional[str]
     since: Optional[str]
+    public_fingerprint: Optional[str] = None
 
 
 @dataclass(frozen=True)
 class CredentialReply:
-    """One credential's outcome on the host. `certificate` is the leaf in use, PEM."""
+    """One credential's outcome on the host. `certificate` is the leaf in use, PEM.
+
+    `error` says why it failed, or why one that is held cannot be judged.
+    """
 
     name: str
     state: str
@@ -115,7 +126,8 @@ def _credential(item: object) -> CredentialReply:
     if state not in STATES:
         raise ReplyError("the host's reply holds an unknown state")
     request, error = raw.get("request"), raw.get("error")
-    if (request is not None) != (state == "request") or (error is not None) != (state == "failed"):
+    explained = {"failed": (True,), "held": (True, False)}.get(state, (False,))
+    if (request is not None) != (state == "request") or (error is not None) not in explained:
         raise ReplyError("the host's reply contradicts itself")
     generation = None if raw.get("generation") is None else _value(raw, "generation", int)
     if generation is not None and not 0 < generation <= _MAXIMUM_GENERATION:
@@ -134,8 +146,10 @@ def _credential(item: object) -> CredentialReply:
 
 
 def _request(raw: Mapping[str, Any]) -> PendingRequest:
-    since = raw.get("since")
-    return PendingRequest(_optional(raw.get("pem")), None if since is None else _shown(since))
+    since, fingerprint = raw.get("since"), _optional(raw.get("public_fingerprint"))
+    if fingerprint is not None and not _FINGERPRINT.match(fingerprint):
+        raise ReplyError("the host's reply holds no proper fingerprint of a public key")
+    return PendingRequest(_optional(raw.get("pem")), None if since is None else _shown(since), fingerprint)
 
 
 def _difference(item: object) -> Difference:

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Callable, Dict, List, Optional, Tuple
 
 from ..errors import DiskError
-from ..files import Attributes, ContextOf, Directory
+from ..files import Attributes, ContextOf, Directory, remove_any
 from . import journal as journals
 from . import links, next_request
 from .observe import CURRENT, DIRECTORY_MODE, GENERATIONS, MAXIMUM_FILE, NEXT, NEXT_MODE, current_target, directory_name
@@ -68,6 +68,9 @@ class Application:
             steps.append(("links", lambda: self._links(directory)))
         if plan.make_request:
             steps.append(("request", lambda: self._request(directory, now)))
+        if plan.rewrite_key and plan.waiting is not None:
+            key = plan.waiting.key
+            steps.append(("request key", lambda: next_request.rewrite_key(directory, plan.wanted, key)))
         if plan.drop_next:
             steps.append(("next", lambda: self._drop_next(directory)))
         if plan.prune:
@@ -77,7 +80,7 @@ class Application:
     def _remove_leftovers(self, directory: Directory) -> None:
         for parent, name in self._plan.leftovers:
             with _below(directory, parent) as below:
-                _remove_any(below, name)
+                remove_any(below, name)
 
     def _mend_directories(self, directory: Directory) -> None:
         for name in self._plan.directories:
@@ -163,13 +166,13 @@ class Application:
 
     def _request(self, directory: Directory, now: datetime) -> None:
         if directory.entry(NEXT) is not None:
-            _remove_any(directory, NEXT)
+            remove_any(directory, NEXT)
         plan = self._plan
         self.waiting = next_request.make(directory, plan.wanted, plan.request_key, self._prefix, now)
 
     def _drop_next(self, directory: Directory) -> None:
         if directory.entry(NEXT) is not None:
-            _remove_any(directory, NEXT)
+            remove_any(directory, NEXT)
 
     def _prune(self, directory: Directory) -> None:
         with directory.subdirectory(GENERATIONS) as generations:
@@ -186,11 +189,3 @@ def _below(directory: Directory, path: str) -> Directory:
             current.close()
             current = below
     return current
-
-
-def _remove_any(directory: Directory, name: str) -> None:
-    entry = directory.entry(name)
-    if entry is not None and entry.kind == "directory":
-        directory.remove_tree(name)
-    elif entry is not None:
-        directory.remove(name)

@@ -44,11 +44,14 @@ def wanted_names(wanted: Credential) -> List[str]:
     return [KEY, CERTIFICATE, CHAIN, FULL_CHAIN, CLIENT, *trust, *own]
 
 
-def check(wanted: Credential, authorities: Mapping[str, Sequence[bytes]]) -> None:
-    """Raise InputError for all that would fail only after a certificate was issued, were it not found before."""
+def check(wanted: Credential, authorities: Mapping[str, Sequence[bytes]], unavailable: Mapping[str, str]) -> None:
+    """Raise InputError for all that would fail only after a certificate was issued, were it not found before.
+
+    `unavailable` says of authorities that this host should have itself why it has not.
+    """
     _check_access(wanted)
     _check_names(wanted)
-    _check_authorities(wanted, authorities)
+    _check_authorities(wanted, authorities, unavailable)
     _check_key(wanted)
     for keystore in wanted.keystores:
         stores.check(keystore, wanted.name, authorities)
@@ -182,11 +185,19 @@ def _bundle(names: Sequence[str], authorities: Mapping[str, Sequence[bytes]]) ->
     return certificates.to_pem([certificates.from_der(der) for der in unique])
 
 
-def _check_authorities(wanted: Credential, authorities: Mapping[str, Sequence[bytes]]) -> None:
-    """An authority that a store asks for may not have travelled with the document."""
+def asked_authorities(wanted: Credential) -> List[str]:
+    """The names of all authorities that the credential's files are made with."""
     asked = list(wanted.authorities)
     asked += [trusted.authority for keystore in wanted.keystores for trusted in keystore.trusted]
-    asked += [name for truststore in wanted.truststores for name in truststore.authorities]
-    for name in asked:
+    return asked + [name for truststore in wanted.truststores for name in truststore.authorities]
+
+
+def _check_authorities(
+    wanted: Credential, authorities: Mapping[str, Sequence[bytes]], unavailable: Mapping[str, str]
+) -> None:
+    """An authority that a store asks for may not have travelled with the document."""
+    for name in asked_authorities(wanted):
+        if name in unavailable:
+            raise InputError("credential {0}: {1}".format(wanted.name, unavailable[name]))
         if name not in authorities:
             raise InputError("credential {0}: authority {1!r} is not known".format(wanted.name, name))

@@ -17,6 +17,7 @@ from .. import private_key as private_keys
 from ..difference import Difference
 from ..document import Credential
 from ..errors import Error, FormatError, PassphraseError, UnsupportedError
+from ..store import KeyEntry
 from .manifest import digest
 from .observe import Found, Observation
 from .stores import open_keystore
@@ -184,19 +185,26 @@ def _other_keys(files: Mapping[str, Found], wanted: Credential) -> Iterator[Any]
         except (FormatError, PassphraseError, UnsupportedError):
             # Only a second source: its own state is judged where it is compared.
             pass
+    for entry in _key_entries(files, wanted):
+        try:
+            yield private_keys.from_pkcs8(entry.private_key)
+        except Error:
+            # As above.
+            continue
+
+
+def _key_entries(files: Mapping[str, Found], wanted: Credential) -> Iterator[KeyEntry]:
+    """The keys with their chains that the keystores hold, as far as these can be opened."""
     for store in wanted.keystores:
         found = files.get(store.file)
         if found is None or not found.content:
             continue
         try:
-            opened = open_keystore(found.content, store, wanted)
-            for entry in opened.store.entries:
-                key = getattr(entry, "private_key", None)
-                if key is not None:
-                    yield private_keys.from_pkcs8(key)
+            entries = open_keystore(found.content, store, wanted).store.entries
         except Error:
-            # As above.
+            # Only a second source: the store's own state is judged where it is compared.
             continue
+        yield from (entry for entry in entries if isinstance(entry, KeyEntry))
 
 
 def _certificate(observation: Observation, wanted: Credential) -> Tuple[Optional[Any], List[Difference]]:
@@ -266,15 +274,10 @@ def _other_certificates(files: Mapping[str, Found], wanted: Credential) -> Itera
     for name in _BUNDLES:
         if name in files:
             yield from _load(files[name])
-    for store in wanted.keystores:
-        found = files.get(store.file)
-        if found is None or not found.content:
-            continue
+    for entry in _key_entries(files, wanted):
         try:
-            opened = open_keystore(found.content, store, wanted)
-            for entry in opened.store.entries:
-                for der in getattr(entry, "chain", ()):
-                    yield certificates.from_der(der)
+            for der in entry.chain:
+                yield certificates.from_der(der)
         except Error:
-            # Only a second source: the store's own state is judged where it is compared.
+            # As above.
             continue

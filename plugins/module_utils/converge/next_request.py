@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, List, Optional, Tuple
 
@@ -24,20 +24,28 @@ from .observe import NEXT, NEXT_MODE, Observation
 REQUEST = "request.pem"
 SINCE = "since.json"
 _PRIVATE = 0o600
+_WAITING_FORMAT = "pkcs8"
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A request that still asks for what the inventory wants."""
+    """A request that still asks for what the inventory wants.
+
+    `rewrite`: its key is protected in another way than the inventory wants, and is to be written anew.
+    """
 
     key: Any = field(repr=False)
     request_pem: bytes
     public_fingerprint: str
     since: Optional[str]
+    rewrite: bool = False
 
 
 def waiting(observation: Observation, wanted: Credential) -> Tuple[Optional[Waiting], List[Difference]]:
-    """The request under `next`, or why what stands there is of no use. Raises PassphraseError."""
+    """The request under `next`, or None, and what differs: why it is of no use, or how its key is protected.
+
+    Raises PassphraseError where no passphrase opens the key.
+    """
     if not observation.has_next:
         return None, []
     files = observation.next_files
@@ -46,13 +54,14 @@ def waiting(observation: Observation, wanted: Credential) -> Tuple[Optional[Wait
     if key_found is None or request_found is None:
         return None, [Difference("request_unreadable", NEXT, "half a request", "key and request")]
     try:
-        key = open_key(key_found.content or b"", wanted, NEXT + "/" + KEY).key
+        opened = open_key(key_found.content or b"", _as_it_waits(wanted), NEXT + "/" + KEY)
         request = requests.load(request_found.content or b"")
     except (FormatError, UnsupportedError):
         return None, [Difference("request_unreadable", NEXT, "unreadable", "key and request")]
     if not requests.signature_is_valid(request):
         # Nobody would answer it, ever.
         return None, [Difference("request_unreadable", NEXT, "a request with a wrong signature", "key and request")]
+    key = opened.key
     fingerprint = private_keys.public_fingerprint(key.public_key())
     if fingerprint != private_keys.public_fingerprint(request.public_key()):
         return None, [Difference("key_mismatch", where, "not of the key beside it", fingerprint)]
@@ -62,8 +71,26 @@ def waiting(observation: Observation, wanted: Credential) -> Tuple[Optional[Wait
     changed = requests.differences(request, wanted.spec)
     if changed:
         return None, [Difference("request_changed", where, item.was, item.wanted) for item in changed]
-    since = files.get(SINCE)
-    return Waiting(key, request_found.content or b"", fingerprint, _since(since.content if since else None)), []
+    found = files.get(SINCE)
+    since = _since(found.content if found else None)
+    rewrite = bool(opened.differences)
+    return Waiting(key, request_found.content or b"", fingerprint, since, rewrite), opened.differences
+
+
+def _as_it_waits(wanted: Credential) -> Credential:
+    """A key waits in PKCS#8, whatever form it will be deployed in."""
+    return replace(wanted, key=replace(wanted.key, format=_WAITING_FORMAT))
+
+
+def rewrite_key(directory: Directory, wanted: Credential, key: Any) -> None:
+    """Protect the waiting key as the inventory wants it now: the old passphrase need not be known any longer."""
+    with directory.subdirectory(NEXT) as below:
+        below.write(KEY, private_keys.dump(key, _WAITING_FORMAT, wanted.key.passphrase), _private(below))
+
+
+def _private(directory: Directory) -> Attributes:
+    owner = directory.attributes()
+    return Attributes(owner.owner, owner.group, _PRIVATE)
 
 
 def make(directory: Directory, wanted: Credential, key: Optional[Any], prefix: str, now: datetime) -> Waiting:
@@ -71,12 +98,11 @@ def make(directory: Directory, wanted: Credential, key: Optional[Any], prefix: s
     key = key if key is not None else private_keys.generate(wanted.key.kind)
     request_pem = requests.build(key, wanted.spec)
     since = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    owner = directory.attributes()
-    private = Attributes(owner.owner, owner.group, _PRIVATE)
+    private = _private(directory)
     staging = prefix + NEXT
     try:
         with directory.make_directory(staging, NEXT_MODE, NEXT) as below:
-            below.create(KEY, private_keys.dump(key, "pkcs8", wanted.key.passphrase), private)
+            below.create(KEY, private_keys.dump(key, _WAITING_FORMAT, wanted.key.passphrase), private)
             below.create(REQUEST, request_pem, private)
             below.create(SINCE, json.dumps({"since": since}).encode() + b"\n", private)
             below.sync()
@@ -88,8 +114,13 @@ def make(directory: Directory, wanted: Credential, key: Optional[Any], prefix: s
     return Waiting(key, request_pem, private_keys.public_fingerprint(key.public_key()), since)
 
 
-def answered(request: Optional[Waiting], answer: Answer, wanted: Credential, now: datetime) -> Material:
-    """The material that an answer completes. Raises InputError where it does not fit; nothing was changed then."""
+def answered(
+    request: Optional[Waiting], answer: Answer, wanted: Credential, now: datetime, outlive: Optional[Any] = None
+) -> Material:
+    """The material that an answer completes. Raises InputError where it does not fit; nothing was changed then.
+
+    `outlive` is a certificate that still works: a new one that ends sooner would be no gain.
+    """
     where = "the certificate for credential {0}".format(wanted.name)
     if request is None or answer.public_fingerprint != request.public_fingerprint:
         raise InputError("{0} answers another request; run again".format(where))
@@ -103,6 +134,9 @@ def answered(request: Optional[Waiting], answer: Answer, wanted: Credential, now
         raise InputError(
             "{0} is not valid now, by this host's clock ({1})".format(where, now.strftime("%Y-%m-%d %H:%M UTC"))
         )
+    if outlive is not None and certificates.not_after(leaf) < certificates.not_after(outlive):
+        ends = ["{0:%Y-%m-%dT%H:%M:%SZ}".format(certificates.not_after(one)) for one in (leaf, outlive)]
+        raise InputError("{0} ends on {1}, sooner than the one in use ({2})".format(where, *ends))
     if not certificates.allows_client_authentication(leaf):
         raise InputError("{0} is not for TLS clients".format(where))
     chain = chains.order(leaf, rest)

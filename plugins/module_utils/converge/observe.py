@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from typing import AbstractSet, Dict, Mapping, Optional, Tuple
+from typing import AbstractSet, Dict, List, Mapping, Optional, Tuple
 
 from ..errors import DiskError, FormatError
 from ..files import Attributes, Directory, Entry, is_temporary
@@ -104,6 +104,28 @@ def is_credential(root: Directory, name: str) -> bool:
         return False
 
 
+def foreign_names(directory: Directory) -> List[str]:
+    """What in a credential's directory no run of ours can have made; in one of somebody else's, all there is.
+
+    Directories of ours are known by what stands in them: others, too, call theirs `next`.
+    """
+    known = {GENERATIONS: _is_generation, NEXT: NEXT_FILES.__contains__}
+    foreign = []
+    for name in directory.names():
+        if name in known and _is_directory(directory, name):
+            with directory.subdirectory(name) as below:
+                inside = below.names()
+            ours = not inside or any(known[name](one) or is_temporary(one) for one in inside)
+        else:
+            ours = name in (CURRENT, journals.NAME, *known) or is_temporary(name)
+        foreign += [] if ours else [name]
+    return foreign
+
+
+def _is_generation(name: str) -> bool:
+    return bool(_NUMBER.match(name)) and directory_name(int(name)) == name
+
+
 def _observe(directory: Directory, names: AbstractSet[str]) -> Observation:
     for name in (CURRENT, journals.NAME):
         _refuse(directory, name, ("directory",))
@@ -128,6 +150,7 @@ def _observe(directory: Directory, names: AbstractSet[str]) -> Observation:
         with directory.subdirectory(NEXT) as below:
             directories[NEXT] = below.attributes()
             next_files = _read_all(below, NEXT_FILES)
+        leftovers += [(NEXT, name) for name in next_files if is_temporary(name)]
     journal, journal_file, journal_readable = _journal(directory)
     return Observation(
         exists=True,
@@ -155,7 +178,7 @@ def _generations(
     with directory.subdirectory(GENERATIONS) as below:
         directories[GENERATIONS] = below.attributes()
         names = below.names()
-        numbered = [name for name in names if _NUMBER.match(name) and directory_name(int(name)) == name]
+        numbered = [name for name in names if _is_generation(name)]
         whole = [name for name in numbered if _is_directory(below, name)]
     leftovers += [(GENERATIONS, name) for name in names if is_temporary(name)]
     leftovers += [(GENERATIONS, name) for name in numbered if name not in whole]

@@ -24,7 +24,17 @@ from . import contents, links, mounts, next_request
 from . import manifest as manifests
 from .material import KEY, Material, Search, find
 from .need import asked_for, needs
-from .observe import CURRENT, DIRECTORY_MODE, NEXT, NEXT_MODE, Found, Observation, current_target, directory_name
+from .observe import (
+    CURRENT,
+    DIRECTORY_MODE,
+    GENERATIONS,
+    NEXT,
+    NEXT_MODE,
+    Found,
+    Observation,
+    current_target,
+    directory_name,
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,8 @@ class Plan:
     """All that a run would do for one credential, and why.
 
     `mend` are files of the generation in use to be written in place (a changed manifest first), `attributes` those
-    that only need owner, group or mode. `request` asks for a new key and CSR, `request_key` is the key to keep.
+    that only need owner, group or mode. `make_request` asks for a new CSR, `request_key` is the key to keep for it;
+    `rewrite_key` asks to protect the key of the request that waits in another way.
     """
 
     wanted: Credential
@@ -59,6 +70,7 @@ class Plan:
     waiting: Optional[next_request.Waiting] = None
     make_request: bool = False
     request_key: Optional[Any] = field(default=None, repr=False)
+    rewrite_key: bool = False
     drop_next: bool = False
     prune: Tuple[int, ...] = ()
 
@@ -67,13 +79,20 @@ class Plan:
         """Whether carrying out the plan changes anything on the host."""
         links_change = not self.links.empty and not self.links_wait
         steps = (self.directories, self.leftovers, self.mend, self.attributes, self.prune)
-        flags = (self.relink, self.make_request, self.drop_next, links_change)
+        flags = (self.relink, self.make_request, self.rewrite_key, self.drop_next, links_change)
         return any(steps) or any(flags) or self.staged is not None
 
     @property
     def number(self) -> Optional[int]:
         """The generation in use once the plan is carried out."""
         return self.staged.number if self.staged is not None else self.observation.number
+
+    @property
+    def request_fingerprint(self) -> Optional[str]:
+        """Of the public key that a certificate is needed for; None where it would be that of a new key."""
+        if self.waiting is not None:
+            return self.waiting.public_fingerprint
+        return None if self.request_key is None else private_keys.public_fingerprint(self.request_key.public_key())
 
 
 @dataclass(frozen=True)
@@ -82,7 +101,8 @@ class Surroundings:
 
     `placed` are the paths elsewhere that the journals of all credentials below the root name, `claims` maps those
     that this document wants to the credential that wants them: a link may move from one credential to another.
-    `deployed` are the credentials that have a generation in use.
+    `deployed` are the credentials that have a generation in use. `unavailable` says of authorities that the host
+    should have itself why it has not.
     """
 
     root: str
@@ -93,6 +113,7 @@ class Surroundings:
     placed: AbstractSet[str] = frozenset()
     claims: Mapping[str, str] = field(default_factory=dict)
     deployed: AbstractSet[str] = frozenset()
+    unavailable: Mapping[str, str] = field(default_factory=dict)
 
     def directory(self, wanted: Credential) -> str:
         return "{0}/{1}".format(self.root.rstrip("/"), wanted.name)
@@ -111,34 +132,48 @@ class Surroundings:
 
 def plan(wanted: Credential, observation: Observation, around: Surroundings) -> Plan:
     """Plan one credential. Raises Error for what the user must mend first; nothing was changed then."""
-    contents.check(wanted, around.authorities)
+    contents.check(wanted, around.authorities, around.unavailable)
     _check_places(wanted, around)
     search = find(observation, wanted)
     need = _need(wanted, observation, search, around)
     waiting, waiting_differences = next_request.waiting(observation, wanted) if need else (None, [])
     if need and wanted.answer is not None:
-        material = next_request.answered(waiting, wanted.answer, wanted, around.now)
+        outlive = search.material.certificate if search.material is not None and _is_only_due(need) else None
+        material = next_request.answered(waiting, wanted.answer, wanted, around.now, outlive)
         return _deploy(wanted, observation, around, material, need)
     if search.material is None:
         contents.check_stores(wanted, observation)
+    return _keep(wanted, observation, around, search, need, (waiting, waiting_differences))
+
+
+def _is_only_due(need: Sequence[Difference]) -> bool:
+    """Whether the certificate in use works as it is, and will for a while."""
+    return all(item.reason == "certificate_due" for item in need)
+
+
+def _keep(
+    wanted: Credential,
+    observation: Observation,
+    around: Surroundings,
+    search: Search,
+    need: Sequence[Difference],
+    pending: Tuple[Optional[next_request.Waiting], List[Difference]],
+) -> Plan:
+    """The plan without a new certificate: for what is there, and for a request where one is needed."""
+    waiting, waiting_differences = pending
     files = _compare_files(wanted, observation, search, around) if search.material is not None else _FileChanges()
     planned_links = _links(wanted, observation, around, files, search.material is None)
     directories, directory_differences = _directories(observation, around, bool(need))
-    leftovers = [
-        Difference("leftover_found", "/".join(part for part in item if part), "present", "absent")
-        for item in observation.leftovers
-    ]
     prune = _prune(wanted, observation, around, files.staged)
-    pending = [Difference("request_pending", NEXT, "since " + (waiting.since or "?"), "certificate")] if waiting else []
     return Plan(
         wanted,
         observation,
         (
             *need,
             *_missing_key(need, search, waiting),
-            *pending,
+            *_pending(waiting),
             *waiting_differences,
-            *leftovers,
+            *_leftovers(observation),
             *directory_differences,
             *_relinked(observation),
             *files.differences,
@@ -158,10 +193,30 @@ def plan(wanted: Credential, observation: Observation, around: Surroundings) -> 
         needs_certificate=bool(need),
         waiting=waiting,
         make_request=bool(need) and waiting is None and wanted.may_request,
+        rewrite_key=waiting is not None and waiting.rewrite,
         request_key=_kept_key(wanted, search),
         drop_next=observation.has_next and not need,
         prune=prune,
     )
+
+
+def _pending(waiting: Optional[next_request.Waiting]) -> List[Difference]:
+    if waiting is None:
+        return []
+    return [Difference("request_pending", NEXT, "since " + (waiting.since or "?"), "certificate")]
+
+
+def _leftovers(observation: Observation) -> List[Difference]:
+    """A generation that never came into use is told from other things that runs left when they were cut off."""
+    return [
+        Difference(
+            "generation_incomplete" if parent == GENERATIONS else "leftover_found",
+            "/".join(part for part in (parent, name) if part),
+            "present",
+            "absent",
+        )
+        for parent, name in observation.leftovers
+    ]
 
 
 @dataclass

@@ -8,19 +8,19 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from datetime import datetime, timezone
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence
 
 from .. import certificate as certificates
-from ..difference import Difference
 from ..document import Credential, Document
 from ..errors import DiskError, Error, InputError
 from ..files import ContextOf, Directory, check_creatable, open_directory
 from ..reply import CredentialReply, PendingRequest, Reply
-from . import contents, links
+from . import contents
 from .apply import Application
 from .next_request import Waiting
-from .observe import CURRENT, is_credential, is_deployed, journal_of, observe
+from .observe import is_credential, is_deployed, journal_of, observe
 from .plan import Plan, Surroundings, plan
+from .removal import Removal
 from .system_trust import SYSTEM, system_certificates
 
 
@@ -64,8 +64,13 @@ def _would_change(document: Document, context_of: ContextOf) -> bool:
 
 def _surroundings(document: Document, root: Optional[Directory], context_of: ContextOf) -> Surroundings:
     authorities: Dict[str, Sequence[bytes]] = dict(document.authorities)
-    if any(SYSTEM in _asked(credential) for credential in document.credentials):
-        authorities[SYSTEM] = system_certificates()
+    unavailable: Dict[str, str] = {}
+    if any(SYSTEM in contents.asked_authorities(credential) for credential in document.credentials):
+        try:
+            authorities[SYSTEM] = system_certificates()
+        except Error as error:
+            # Only those that ask for it fail.
+            unavailable[SYSTEM] = str(error)
     now = datetime.now(timezone.utc)
     claims = {
         link.path: credential.name
@@ -83,17 +88,12 @@ def _surroundings(document: Document, root: Optional[Directory], context_of: Con
         placed=frozenset(path for name in names for path in _journaled(root, name)),
         claims=claims,
         deployed=frozenset(name for name in names if root is not None and is_deployed(root, name)),
+        unavailable=unavailable,
     )
 
 
 def _journaled(root: Optional[Directory], name: str) -> Iterable[str]:
     return journal_of(root, name).links if root is not None else ()
-
-
-def _asked(credential: Credential) -> List[str]:
-    names = list(credential.authorities)
-    names += [trusted.authority for keystore in credential.keystores for trusted in keystore.trusted]
-    return names + [name for truststore in credential.truststores for name in truststore.authorities]
 
 
 def _one(root: Optional[Directory], wanted: Credential, around: Surroundings, check: bool) -> CredentialReply:
@@ -121,9 +121,9 @@ def _reply(planned: Plan, around: Surroundings, changed: bool, waiting: Optional
     needed = planned.needs_certificate
     request = None
     if needed and waiting is not None:
-        request = PendingRequest(waiting.request_pem.decode("ascii"), waiting.since)
+        request = PendingRequest(waiting.request_pem.decode("ascii"), waiting.since, waiting.public_fingerprint)
     elif needed:
-        request = PendingRequest(None, None)
+        request = PendingRequest(None, None, planned.request_fingerprint)
     certificate = planned.material.certificate if planned.material is not None else None
     state = "held" if wanted.state == "held" else "request" if needed else "active"
     return CredentialReply(
@@ -140,29 +140,20 @@ def _reply(planned: Plan, around: Surroundings, changed: bool, waiting: Optional
 
 
 def _failed(wanted: Credential, around: Surroundings, message: str, changed: bool = False) -> CredentialReply:
-    return CredentialReply(wanted.name, "failed", changed, (), None, None, None, message, around.directory(wanted))
+    """The reply for what went wrong. What is held is left alone: that it cannot be judged is told, and no failure."""
+    state = "held" if wanted.state == "held" else "failed"
+    return CredentialReply(wanted.name, state, changed, (), None, None, None, message, around.directory(wanted))
 
 
 def _absent(root: Optional[Directory], wanted: Credential, around: Surroundings, check: bool) -> CredentialReply:
-    """Remove a credential: links elsewhere first, so that none is left dangling by a run that is cut off."""
+    removal = Removal(root, wanted, around)
+    differences = removal.differences
+    if not check:
+        try:
+            removal.run()
+        except Error as error:
+            return _failed(wanted, around, str(error), changed=bool(removal.done))
     directory = around.directory(wanted)
-    observation = observe(root, wanted.name)
-    differences: Tuple[Difference, ...] = ()
-    if root is not None and observation.exists:
-        places = around.places(wanted)
-        paths = links.removals(observation, places)
-        gone = [Difference("link_changed", path, observation.journal.links[path], "absent") for path in paths]
-        leftovers, unfinished = links.unfinished(observation.journal.links, places)
-        differences = (Difference("state_absent", directory, "present", "absent"), *gone, *unfinished)
-        if not check:
-            for path in paths:
-                links.remove(path, around.context_of)
-            for parent, name in leftovers:
-                links.remove_leftover(parent, name, around.context_of)
-            with root.subdirectory(wanted.name) as below:
-                # Without `current` no client starts to read what is about to go.
-                below.remove(CURRENT)
-            root.remove_tree(wanted.name)
     return CredentialReply(wanted.name, "absent", bool(differences), differences, None, None, None, None, directory)
 
 

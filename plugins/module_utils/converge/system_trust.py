@@ -9,30 +9,27 @@ import os
 from typing import Tuple
 
 from .. import certificate as certificates
-from ..errors import InputError
+from .. import system_bundle
+from ..errors import Error, FormatError, InputError
 from ..files import open_directory
 
 SYSTEM = "system"
 
-_MAXIMUM_BUNDLE = 8 * 1024 * 1024
-_BUNDLES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
-"""Where Debian, Fedora and RHEL, older ones of these, SUSE, and Alpine keep it."""
-
 
 def system_certificates() -> Tuple[bytes, ...]:
-    """The bundle's certificates as DER. Raises InputError where this host has none."""
-    for path in _BUNDLES:
+    """The bundle's certificates as DER. Raises InputError where this host has none, DiskError, FormatError."""
+    for path in system_bundle.PATHS:
         if os.path.exists(path):
             real = os.path.realpath(path)
             with open_directory(os.path.dirname(real)) as directory:
-                content = directory.read(os.path.basename(real), _MAXIMUM_BUNDLE)
-            return tuple(certificates.to_der(item) for item in certificates.load_all(content, path))
+                content = directory.read(os.path.basename(real), certificates.SIZE_LIMIT)
+            try:
+                return tuple(certificates.to_der(item) for item in certificates.load_all(content, path))
+            except Error as error:
+                raise FormatError(
+                    "the authority 'system' is asked for, but this host's CA bundle cannot be read: {0}; mend it, for "
+                    "example with update-ca-certificates or update-ca-trust".format(error)
+                ) from error
     raise InputError(
         "the authority 'system' is asked for, but this host has no CA bundle; install the package ca-certificates"
     )

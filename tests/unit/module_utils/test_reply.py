@@ -24,7 +24,7 @@ NAMES = ["orders", "billing"]
 def _reply(**changes: Any) -> Reply:
     orders = CredentialReply("orders", "active", True, (), 7, "PEM", None, None, "/etc/mtls/orders")
     found = (Difference("key_missing", "key.pem", "", "a key"),)
-    request = PendingRequest("CSR", "2026-11-21T12:00:00Z")
+    request = PendingRequest("CSR", "2026-11-21T12:00:00Z", "0a" * 32)
     billing = CredentialReply("billing", "request", True, found, None, None, request, None, "/etc/mtls/billing")
     return Reply(**{"changed": True, "orphaned": ("old",), "credentials": (orders, billing), **changes})
 
@@ -36,6 +36,13 @@ def _raw() -> Dict[str, Any]:
 
 def test_round_trip() -> None:
     assert replies.decode(_raw(), NAMES) == _reply()
+
+
+@pytest.mark.parametrize(("state", "error"), [("failed", "why"), ("held", "why"), ("held", None)])
+def test_what_is_held_may_say_why_it_cannot_be_judged(state: str, error: Any) -> None:
+    held = CredentialReply("orders", state, False, (), None, None, None, error, "/etc/mtls/orders")
+    reply = Reply(False, (), (held,))
+    assert replies.decode(json.loads(json.dumps(replies.encode(reply))), ["orders"]) == reply
 
 
 def _at(*path: Any) -> Callable[[Dict[str, Any], Any], None]:
@@ -63,6 +70,10 @@ BAD = [
     (_at("credentials", 0, "directory"), [None, 1]),
     (_at("credentials", 0, "invocation"), [{"module_args": 1}]),
     (_at("credentials", 1, "request"), [None, [], "CSR", {"pem": "x"}, {"pem": 1, "since": None}]),
+    (
+        _at("credentials", 1, "request", "public_fingerprint"),
+        [1, "", "0A" * 32, "0a" * 31, "0a" * 32 + "\n", ["0a" * 32]],
+    ),
     (_at("credentials", 1, "differences"), [None, {}, [1], "x"]),
     (_at("credentials", 1, "differences", 0, "reason"), ["made_up", 1, None, []]),
     (_at("credentials", 1, "differences", 0, "was"), [None, 1, "x" * 70_000]),

@@ -12,7 +12,7 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from ansible_collections.mutual.tls.plugins.module_utils import certificate as certificates
 from ansible_collections.mutual.tls.plugins.module_utils import private_key as private_keys
@@ -172,6 +172,7 @@ class Host:
         done = self.run(wanted)
         assert done.error is None
         assert reasons(done) == reasons(predicted)
+        assert places(done) == places(predicted)
         assert done.changed == predicted.changed
         assert (done.state, predicted.state) in CONSISTENT_STATES
         if not done.changed:
@@ -240,6 +241,11 @@ def public_key(host: Host, name: str = "orders", passphrase: Optional[str] = Non
     """The fingerprint of the key in use."""
     key = private_keys.load((host.current(name) / "key.pem").read_bytes(), passphrase).key
     return private_keys.public_fingerprint(key.public_key())
+
+
+def places(reply: CredentialReply) -> Set[Tuple[str, str]]:
+    """Where a reply's differences are, each with its reason."""
+    return {(item.reason, item.where) for item in reply.differences}
 
 
 def reasons(reply: CredentialReply) -> List[str]:

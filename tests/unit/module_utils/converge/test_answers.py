@@ -21,6 +21,7 @@ from ansible_collections.mutual.tls.tests.unit.module_utils.converge.host import
     Authority,
     Host,
     credential,
+    places,
     public_key,
     reasons,
 )
@@ -237,6 +238,123 @@ def test_lost_certificate_and_the_key_that_is_still_there(rotate: bool, tmp_path
         (host.current() / name).unlink()
     assert host.converges(wanted).state == "active"
     assert (public_key(host) == key) is not rotate
+
+
+ENDS = {
+    "due, and sooner": ({}, (-80, 10), 9, False),
+    "due, and the same day": ({}, (-80, 10), 10.5, True),
+    "due, and the subject changed": ({"subject": [["CN", "other"]]}, (-80, 10), 9, True),
+    "not due": ({"subject": [["CN", "other"]]}, (-1, 90), 9, True),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_certificate_that_ends_sooner(name: str, tmp_path: Path) -> None:
+    """No gain where the one in use is only due; where it is wrong, it has to go whatever the new one's end."""
+    changes, in_use, end, taken = ENDS[name]
+    host = Host(tmp_path / "root")
+    host.days = in_use
+    host.run(credential())
+    files = host.files()
+    wanted = credential(**changes)
+    request = host.trip(wanted).credentials[0].request
+    assert request is not None and request.pem is not None
+    reply = host.trip({**wanted, "answer": host.authority.sign(request.pem, (-1, end))}).credentials[0]
+    assert (reply.state, reply.changed) == (("active", True) if taken else ("failed", False))
+    assert ("sooner than the one in use" in (reply.error or "")) is not taken
+    assert (host.files() == files) is not taken
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("may_request", [True, False])
+def test_reply_names_the_key_that_a_certificate_is_needed_for(check: bool, may_request: bool, tmp_path: Path) -> None:
+    """The controller then knows before the run whether that key may be certified for this host."""
+    host = Host(tmp_path / "root")
+
+    def needed(rotate: bool, **key: Any) -> Any:
+        item = credential(may_request=may_request, subject=[["CN", "new"]])
+        item["key"].update(rotate=rotate, **key)
+        request = host.trip(item, check=check).credentials[0].request
+        assert request is not None
+        return request
+
+    fresh = needed(False)
+    assert (fresh.public_fingerprint is None) == (fresh.pem is None)
+    host.trip(credential(state="absent"))
+    host.run(credential())
+    in_use = public_key(host)
+    kept = needed(False)
+    assert kept.public_fingerprint == in_use
+    assert (kept.pem is None) == (check or not may_request)
+    if kept.pem is None:
+        assert needed(True).public_fingerprint is None
+        assert needed(False, curve="secp384r1").public_fingerprint is None
+    waiting = host.trip(credential(subject=[["CN", "new"]])).credentials[0].request
+    assert waiting is not None and waiting.pem is not None
+    assert needed(True) == waiting
+    key = requests.load(waiting.pem.encode()).public_key()
+    assert waiting.public_fingerprint == private_key.public_fingerprint(key)
+
+
+KEYS: Dict[str, Any] = {
+    "encrypted": ({}, {"passphrase": "new"}, "key_passphrase_changed"),
+    "another passphrase": ({"passphrase": "old"}, {"passphrase": "new"}, "key_passphrase_changed"),
+    "in clear": ({"passphrase": "old"}, {}, "key_passphrase_changed"),
+    "traditional": ({}, {"format": "traditional"}, None),
+    "from traditional": ({"format": "traditional"}, {"passphrase": "new"}, "key_passphrase_changed"),
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize("fresh", [True, False])
+def test_waiting_key_gets_the_passphrase_of_the_inventory(name: str, fresh: bool, tmp_path: Path) -> None:
+    before, after, reason = KEYS[name]
+    host = Host(tmp_path / "root")
+
+    def wanted(key: Any, *previous: str) -> Dict[str, Any]:
+        item = credential(subject=[["CN", "waiting"]], previous_passphrases=list(previous))
+        item["key"].update(key)
+        return item
+
+    if not fresh:
+        host.run(credential())
+    first = host.trip(wanted(before)).credentials[0].request
+    path = host.root / "orders" / "next"
+    kept = {one: one.read_bytes() for one in path.iterdir() if one.name != "key.pem"}
+    listing = host.listing()
+    changed = wanted(after, "old")
+    predicted = host.trip(changed, check=True)
+    assert host.listing() == listing
+    done = host.trip(changed)
+    assert places(done.credentials[0]) == places(predicted.credentials[0])
+    assert (done.changed, done.credentials[0].request) == (predicted.changed, predicted.credentials[0].request)
+    found = [(item.reason, item.where) for item in done.credentials[0].differences if item.where == "next/key.pem"]
+    assert found == ([(reason, "next/key.pem")] if reason else [])
+    # The key in use gets another form, too.
+    assert done.changed is (bool(reason) or not fresh)
+    assert done.credentials[0].request == first
+    # The old passphrase is not needed any more, as is documented.
+    again = host.trip(wanted(after))
+    assert (again.changed, again.credentials[0].error, again.credentials[0].request) == (False, None, first)
+    loaded = private_key.load((path / "key.pem").read_bytes(), after.get("passphrase"))
+    assert (loaded.format, loaded.encrypted) == ("pkcs8", "passphrase" in after)
+    assert first is not None
+    assert private_key.public_fingerprint(loaded.key.public_key()) == first.public_fingerprint
+    assert (path / "key.pem").stat().st_mode & 0o7777 == 0o600
+    assert {one: one.read_bytes() for one in path.iterdir() if one.name != "key.pem"} == kept
+    assert host.run(wanted(after)).state == "active"
+
+
+def test_key_that_a_killed_run_left_beside_the_waiting_one_goes(tmp_path: Path) -> None:
+    host = Host(tmp_path / "root")
+    host.trip(credential())
+    path = host.root / "orders" / "next"
+    (path / ".mtls-0123456789abcdef").write_bytes((path / "key.pem").read_bytes())
+    predicted, done = host.trip(credential(), check=True), host.trip(credential())
+    assert predicted == done
+    assert ("leftover_found", "next/.mtls-0123456789abcdef") in places(done.credentials[0])
+    assert sorted(one.name for one in path.iterdir()) == ["key.pem", "request.pem", "since.json"]
+    assert not host.trip(credential()).changed
 
 
 @pytest.mark.parametrize("fresh", [True, False])

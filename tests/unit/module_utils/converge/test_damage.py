@@ -19,6 +19,7 @@ from ansible_collections.mutual.tls.tests.unit.module_utils.converge.host import
     credential,
     keystore,
     link,
+    places,
     public_key,
     reasons,
     truststore,
@@ -369,7 +370,15 @@ def test_leftovers_of_every_kind_go(whole: Whole) -> None:
     (whole.current / ".mtls-0123").write_text("x")
     (directory / "next").mkdir()
     reply = whole.host.converges(whole.wanted)
-    assert (reasons(reply), reply.changed) == (["leftover_found"], True)
+    assert reply.changed
+    assert places(reply) == {
+        ("leftover_found", ".mtls-0123"),
+        ("generation_incomplete", "generations/.mtls-x-0009"),
+        ("generation_incomplete", "generations/8888"),
+        ("generation_incomplete", "generations/9999"),
+        ("leftover_found", "generations/0001/.mtls-0123"),
+        ("leftover_found", "next"),
+    }
     assert not (directory / "next").exists()
     assert [path.name for path in (directory / "generations").iterdir() if path.name in ("9999", "8888")] == []
 

@@ -297,7 +297,7 @@ def test_encrypted_request_waits_for_its_passphrase(tmp_path: Path) -> None:
     assert host.trip(first).credentials[0].state == "request"
     host.refuses(credential(key={**EC, "passphrase": "b"}), "previous_passphrase")
     second = credential(key={**EC, "passphrase": "b"}, previous_passphrases=["a"])
-    assert reasons(host.run(second)) == ["certificate_missing", "request_pending"]
+    assert reasons(host.run(second)) == ["certificate_missing", "request_pending", "key_passphrase_changed"]
     assert public_key(host, passphrase="b")
     assert not host.converges(second).changed
 
