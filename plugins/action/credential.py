@@ -11,15 +11,17 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from ansible import constants as C
 from ansible.module_utils.json_utils import _filter_non_json_lines
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.document import Answer, Document
-from ..module_utils.errors import Error, ReplyError
+from ..module_utils.errors import Error, InputError, ReplyError
 from ..module_utils.imports import require_cryptography
 from ..module_utils.reply import MAXIMUM_SIZE, CredentialReply, Reply, decode
 from ..module_utils.state_directory import StateDirectory, open_state_directory
-from ..plugin_utils import authorities, issuing, results, wire
+from ..plugin_utils import authorities, exposure, issuing, results, wire
+from ..plugin_utils.facts import check_facts
 from ..plugin_utils.inventory import Inventory, read_inventory
 from ..plugin_utils.issuers import selector
 from ..plugin_utils.issuers.base import Issuer
@@ -48,19 +50,19 @@ class ActionModule(ActionBase):
             return {"failed": True, "changed": False, "msg": str(error)}
 
     def _run(self, variables: Dict[str, Any]) -> Dict[str, Any]:
+        check_facts(variables)
+        self._pipeline()
         directory = variables.get("inventory_dir") or self._loader.get_basedir()
         arguments = {name: plain(value, name) for name, value in self._task.args.items()}
         inventory = read_inventory(arguments)
         from_issuers = authorities.issuers_of(inventory.authorities, inventory.used_authorities(), inventory.issuers)
         stated = os.path.expanduser(arguments.get("state_directory") or _STATE_DIRECTORY)
-        state_directory = StateDirectory(os.path.join(directory, stated), exists=False)
+        state_directory = open_state_directory(os.path.join(directory, stated), create=False)
         needed = [*inventory.used_issuers(), *from_issuers]
-        if needed:
-            state_directory = open_state_directory(state_directory.path, create=False)
         issuers = _configure(inventory, needed, state_directory, directory)
         at = datetime.now(timezone.utc)
         bundles = authorities.read_authorities(
-            inventory.authorities, inventory.used_authorities(), directory, issuers, at
+            inventory.authorities, inventory.used_authorities(), directory, issuers, at, self._task.check_mode
         )
         authorities.check_aliases(inventory.credentials, bundles)
         renderer = Renderer(self._templar, self._loader, variables, directory, inventory.secrets())
@@ -76,7 +78,11 @@ class ActionModule(ActionBase):
             authorities=bundles.certificates,
             credentials=tuple(intent.host for intent in rendered),
         )
-        warnings = [*bundles.warnings, *_inventory_warning(state_directory.path, variables)]
+        warnings = [
+            *(warning for intent in rendered for warning in exposure.warnings(intent)),
+            *bundles.warnings,
+            *_inventory_warning(state_directory.path, variables),
+        ]
         return self._converge(inventory, document, issuers, state_directory, warnings, at, variables)
 
     def _converge(
@@ -105,7 +111,7 @@ class ActionModule(ActionBase):
             elif issuer.name in unready:
                 settled[intent.name] = issuing.Failed(unready[issuer.name])
             elif self._task.check_mode:
-                settled[intent.name] = issuing.predict(intent, reply, host, issuer)
+                settled[intent.name] = issuing.predict(intent, reply, host, issuer, registry, at)
             else:
                 settled[intent.name] = issuing.settle(intent, reply, host, issuer, registry, at)
         second = self._deliver(document, inventory, settled, variables)
@@ -155,24 +161,31 @@ class ActionModule(ActionBase):
 
     def _trip(self, document: Document, inventory: Inventory, variables: Dict[str, Any]) -> Reply:
         """Run the host's half. Raises ReplyError where no usable reply comes back."""
-        self._pipeline()
         found = self._execute_module(
             module_name=_MODULE, module_args={"document": wire.build(document)}, task_vars=variables
         )
         reply = plain(found.get("reply"), "the host's reply")
         if found.get("failed") or not isinstance(reply, dict):
             raise ReplyError(_why(found, inventory.secrets()))
-        return decode(reply, [credential.name for credential in document.credentials])
+        decoded = decode(reply, [credential.name for credential in document.credentials])
+        issuing.check_states(document, decoded)
+        return decoded
 
     def _pipeline(self) -> None:
-        """Send the document through the connection itself: without pipelining it would lie in temporary files."""
-        if not getattr(self._connection, "has_pipelining", False):
-            return
-        try:
-            self._connection.set_option("pipelining", True)
-        except (AttributeError, KeyError):
-            # A connection plugin without that option follows the general setting.
-            return
+        """Send the document through the connection itself: without pipelining it would lie in temporary files.
+
+        Raises InputError where that cannot be, before anything happens.
+        """
+        if getattr(self._connection, "has_pipelining", False):
+            try:
+                self._connection.set_option("pipelining", True)
+            except (AttributeError, KeyError):
+                # A connection plugin without that option follows the general setting.
+                pass
+        if C.DEFAULT_KEEP_REMOTE_FILES or not self._is_pipelining_enabled("new"):
+            raise InputError(
+                "passphrases would lie in temporary files on the host: {0}".format(_why_not_pipelined(self._connection))
+            )
 
     def _parse_returned_data(self, res: Dict[str, Any], *arguments: Any, **options: Any) -> Dict[str, Any]:
         """Ansible's own, fed with what we want to know alone.
@@ -185,6 +198,21 @@ class ActionModule(ActionBase):
         except RecursionError:
             raise ReplyError("the host's reply is nested too deeply") from None
         return parsed
+
+
+def _why_not_pipelined(connection: Any) -> str:
+    """What stands in the way of pipelining, and what to do about it."""
+    if C.DEFAULT_KEEP_REMOTE_FILES:
+        return "Ansible is told to keep remote files; unset ANSIBLE_KEEP_REMOTE_FILES (keep_remote_files)"
+    become = getattr(connection, "become", None)
+    if become is not None and (become.name == "su" or not getattr(become, "pipelining", True)):
+        return "become_method {0} cannot be pipelined; use sudo, or log in as the user that the task needs".format(
+            become.name
+        )
+    return (
+        "the connection {0} cannot pipeline, or is told not to; use one that can, such as ssh, and set "
+        "ANSIBLE_PIPELINING=1".format(getattr(connection, "transport", "in use"))
+    )
 
 
 def _relevant(output: str) -> str:

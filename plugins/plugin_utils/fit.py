@@ -23,26 +23,39 @@ def check_answer(
     certificates: Sequence[x509.Certificate],
     at: datetime,
     trusted: Sequence[x509.Certificate] = (),
-    in_use: Optional[x509.Certificate] = None,
 ) -> List[x509.Certificate]:
     """The answer in order (leaf, issuing CA, ... root as far as it is known), in whatever order it came.
 
-    `trusted` are certificates of which the chain must hold one, where the issuer's CA is known. `in_use`
-    (default: the request's) is the certificate that the host has. Raises IssuerError that says what does not fit.
+    `trusted` are certificates of which the chain must hold one, where the issuer's CA is known. Raises IssuerError
+    that says what does not fit.
     """
-    in_use = in_use if in_use is not None else request.in_use
     leaf = _leaf(request, certificates)
     _check_content(request, leaf)
-    _check_dates(request, leaf, at, in_use)
+    _check_dates(request, leaf, at)
     return [leaf, *_chain(request, leaf, [*certificates, *trusted], at, trusted)]
 
 
-def _refuse(request: IssuerRequest, message: str) -> NoReturn:
-    raise IssuerError(
+def check_end(host: str, credential: str, end: datetime, in_use: Optional[x509.Certificate]) -> None:
+    """Raise IssuerError where a renewed certificate's `end` comes before that of the one in use."""
+    if in_use is not None and end < certificate.not_after(in_use):
+        raise _unfit(
+            host,
+            credential,
+            "it ends on {0}, sooner than the one in use ({1}); ask for a longer validity, or see when the CA "
+            "ends".format(_text(end), _text(certificate.not_after(in_use))),
+        )
+
+
+def _unfit(host: str, credential: str, message: str) -> IssuerError:
+    return IssuerError(
         "the certificate for host {0}, credential {1} does not fit and is not used: {2}".format(
-            request.host, request.credential, message
+            host, credential, message
         )
     )
+
+
+def _refuse(request: IssuerRequest, message: str) -> NoReturn:
+    raise _unfit(request.host, request.credential, message)
 
 
 def _leaf(request: IssuerRequest, certificates: Sequence[x509.Certificate]) -> x509.Certificate:
@@ -79,9 +92,7 @@ def _check_content(request: IssuerRequest, leaf: x509.Certificate) -> None:
         _refuse(request, "its key usage or extended key usage does not allow client authentication")
 
 
-def _check_dates(
-    request: IssuerRequest, leaf: x509.Certificate, at: datetime, in_use: Optional[x509.Certificate]
-) -> None:
+def _check_dates(request: IssuerRequest, leaf: x509.Certificate, at: datetime) -> None:
     if certificate.not_after(leaf) <= at:
         _refuse(request, "it expired on {0}".format(_text(certificate.not_after(leaf))))
     if certificate.not_before(leaf) > at + CLOCK_SKEW:
@@ -91,12 +102,8 @@ def _check_dates(
                 _text(certificate.not_before(leaf))
             ),
         )
-    if in_use is not None and certificate.not_after(leaf) < certificate.not_after(in_use):
-        _refuse(
-            request,
-            "it ends on {0}, sooner than the one in use ({1}); ask for a longer validity, or see when the CA "
-            "ends".format(_text(certificate.not_after(leaf)), _text(certificate.not_after(in_use))),
-        )
+    if request.renewal:
+        check_end(request.host, request.credential, certificate.not_after(leaf), request.in_use)
 
 
 def _chain(

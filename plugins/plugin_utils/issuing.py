@@ -10,14 +10,15 @@ from datetime import datetime
 from typing import Any, Optional, Union
 
 from ..module_utils import certificate
-from ..module_utils.document import Answer
+from ..module_utils.difference import reasons
+from ..module_utils.document import Answer, Document
 from ..module_utils.errors import Error, PolicyError, ReplyError
 from ..module_utils.private_key import public_fingerprint
-from ..module_utils.reply import CredentialReply
-from .fit import check_answer
+from ..module_utils.reply import CredentialReply, Reply
+from .fit import check_answer, check_end
 from .intent import Intent
 from .issuers.base import Issued, Issuer, IssuerRequest, Pending, Refused
-from .policy import check_request
+from .policy import check_content, check_holder, check_request
 from .registry import Registry
 
 
@@ -33,7 +34,37 @@ class Failed:
     reason: str
 
 
+_STATES = {
+    "present": ("active", "request", "failed"),
+    "absent": ("absent", "failed"),
+    "held": ("held", "failed"),
+}
+_ANOTHER = frozenset(
+    (
+        "key_type_changed",
+        "subject_changed",
+        "subject_alt_name_changed",
+        "issuer_changed",
+        "provider_changed",
+        "certificate_usage",
+        "chain_incomplete",
+    )
+)
+"""Reasons for a new certificate by which the one in use is not what the inventory wants."""
+
 Settled = Union[Answer, Predicted, Pending, Failed]
+
+
+def check_states(document: Document, reply: Reply) -> None:
+    """Raise ReplyError where a host did something else to a credential than it was told."""
+    wanted = {credential.name: credential.state for credential in document.credentials}
+    for one in reply.credentials:
+        if one.state not in _STATES[wanted[one.name]]:
+            raise ReplyError(
+                "the host's reply says {0!r} of the credential {1!r}, which shall be {2}".format(
+                    one.state, one.name, wanted[one.name]
+                )
+            )
 
 
 def settle(
@@ -52,6 +83,8 @@ def settle(
 def _settle(
     intent: Intent, reply: CredentialReply, host: str, issuer: Issuer, registry: Registry, at: datetime
 ) -> Settled:
+    if intent.host.state != "present":
+        raise ReplyError("the host asks for a certificate that nobody wanted")
     if reply.request is None or reply.request.pem is None:
         raise ReplyError("the host wants a certificate but sent no request")
     csr_pem = reply.request.pem.encode("utf-8", "replace")
@@ -65,8 +98,10 @@ def _settle(
         public_fingerprint=public_fingerprint(csr.public_key()),
         validity=intent.validity,
         in_use=certificate_in_use(reply),
+        renewal=_is_renewal(reply),
         labels=intent.labels,
     )
+    _check_end(intent, reply, host, issuer, at)
     answer = issuer.issue(request)
     if isinstance(answer, Pending):
         return answer
@@ -89,15 +124,48 @@ def check_ready(issuer: Issuer, check_mode: bool, at: datetime) -> None:
         issuer.check_ready(at)
 
 
-def predict(intent: Intent, reply: CredentialReply, host: str, issuer: Issuer) -> Settled:
-    """Check mode: what `settle` would come to."""
+def predict(
+    intent: Intent, reply: CredentialReply, host: str, issuer: Issuer, registry: Registry, at: datetime
+) -> Settled:
+    """Check mode: what `settle` would come to. Writes nothing and asks nobody."""
     try:
+        _check_request_ahead(intent, reply, host, registry)
+        _check_end(intent, reply, host, issuer, at)
         if issuer.predict(host, intent.name) == "issued":
             return Predicted()
     except Error as error:
         return Failed(str(error))
     since = reply.request.since if reply.request is not None and reply.request.since is not None else ""
     return Pending("", since, "the answer of issuer {0}".format(issuer.name))
+
+
+def _check_request_ahead(intent: Intent, reply: CredentialReply, host: str, registry: Registry) -> None:
+    """The policy, as far as there is a request or at least its key already."""
+    if reply.request is None:
+        return
+    fingerprint = reply.request.public_fingerprint
+    if reply.request.pem is not None:
+        csr_pem = reply.request.pem.encode("utf-8", "replace")
+        csr = check_content(csr_pem, intent.host.spec, intent.host.key.kind, host, intent.name)
+        fingerprint = public_fingerprint(csr.public_key())
+    if fingerprint is not None:
+        check_holder(fingerprint, host, intent.name, registry)
+
+
+def _check_end(intent: Intent, reply: CredentialReply, host: str, issuer: Issuer, at: datetime) -> None:
+    """Before the issuer is asked: a renewal that would end sooner than what it renews is refused later anyway."""
+    end = issuer.ends(intent.validity, at)
+    if end is not None and _is_renewal(reply):
+        check_end(host, intent.name, end, certificate_in_use(reply))
+
+
+def _is_renewal(reply: CredentialReply) -> bool:
+    """Whether the certificate in use is what the inventory wants and only nears its end.
+
+    Where the inventory wants another one, the one in use has no claim to last.
+    """
+    found = reasons(reply.differences)
+    return "certificate_due" in found and not _ANOTHER.intersection(found)
 
 
 def certificate_in_use(reply: CredentialReply) -> Optional[Any]:

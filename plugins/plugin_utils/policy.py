@@ -73,7 +73,19 @@ def check_request(
     Raises PolicyError that names the rule: readable, proof_of_possession, weak_key, key_type, subject,
     subject_alt_name, extensions or key_owner.
     """
+    csr = check_content(csr_pem, spec, kind, host, credential)
+    registry.claim(public_fingerprint(csr.public_key()), host, credential)
+    return csr
+
+
+def check_content(
+    csr_pem: bytes, spec: RequestSpec, kind: KeyKind, host: str, credential: str
+) -> x509.CertificateSigningRequest:
+    """The same without key_owner: registers nothing."""
     check = _Check(host, credential)
+    if not spec.subject and not spec.subject_alt_name:
+        # A certificate for nobody fits everybody who matches names loosely.
+        check.refuse("subject", "the inventory states neither a subject nor a subject_alt_name")
     csr = check.readable(csr_pem)
     if not signature_is_valid(csr):
         check.refuse("proof_of_possession", "the request is not signed by the key that it holds")
@@ -89,5 +101,15 @@ def check_request(
                 difference.where, difference.was or "(none)", difference.wanted or "(none)"
             ),
         )
-    registry.claim(public_fingerprint(public_key), host, credential)
     return csr
+
+
+def check_holder(public_key: str, host: str, credential: str, registry: Registry) -> None:
+    """The rule key_owner alone, for a public key's fingerprint. Writes nothing. Raises PolicyError."""
+    holder = registry.holder(public_key)
+    if holder not in (None, host):
+        _Check(host, credential).refuse(
+            "key_owner",
+            "the public key {0} is registered for host {1}. If that host's disk was cloned, remove the key on {2} so "
+            "that it makes its own".format(public_key, holder, host),
+        )

@@ -60,6 +60,17 @@ BAD = {
     "template with a secret": (with_template("{{ undef(hint=credential.passphrase) }}"), "not shown"),
     "no marker": (with_marker_missing, "marker"),
     "garbage": (with_garbage, "garbage.pem"),
+    "template that divides": (with_template("{{ 1 / 0 }}"), "cannot be rendered"),
+    "template with a secret as a key": (with_template("{{ {}.pop(credential.passphrase) }}"), "not shown"),
+    "margin": ({"credentials": [credential(renew_before="1654w")]}, "renew_before: 1654w is too long"),
+    "missing CA": (
+        {
+            "credentials": [credential(issuer="corp", authorities=["new_root"])],
+            "issuers": {**ISSUERS, "new": {"type": "ownca", "passphrase": CANARY}},
+            "authorities": {"new_root": {"issuer": "new"}},
+        },
+        "authorities.new_root.issuer: there is no own CA",
+    ),
     "unknown template": ({"credentials": [credential(configs=[{"file": "x", "template": "curls"}])]}, "'curl'"),
 }
 
@@ -153,3 +164,22 @@ def test_no_file_on_the_controller_or_host_holds_the_document(fleet: Fleet) -> N
     fleet.add_host("quiet", credentials=[credential()], issuers=ISSUERS)
     done = fleet.run("-vvvv", environment={"ANSIBLE_PIPELINING": "0"}).must_succeed()
     assert "AnsiballZ_credential_converge" not in done.output
+
+
+def test_what_cannot_be_pipelined_is_refused(fleet: Fleet) -> None:
+    """Where Ansible writes the module to files all the same, nothing is sent."""
+    fleet.hosts.clear()
+    fleet.add_host("su", credentials=[credential()], issuers=ISSUERS)
+    fleet.add_host("sudo", credentials=[credential(state="absent")])
+    fleet.hosts["su"].update(ansible_become=True, ansible_become_method="su")
+    done = fleet.run("-vvvv")
+    assert done.event("su").status == "failed"
+    assert "become_method su" in done.event("su").result["msg"]
+    fleet.hosts["su"].update(ansible_become=False)
+    done = fleet.run("-vvvv", environment={"ANSIBLE_KEEP_REMOTE_FILES": "1"})
+    for host in fleet.hosts:
+        assert "unset ANSIBLE_KEEP_REMOTE_FILES" in done.event(host).result["msg"]
+    assert not list(fleet.tree("su").iterdir())
+    for canary in CANARIES:
+        assert canary not in done.output
+    assert not [path for path in fleet.work.rglob("*") if "AnsiballZ" in path.name]

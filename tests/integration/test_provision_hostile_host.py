@@ -19,7 +19,7 @@ from ansible_collections.mutual.tls.plugins.module_utils import name as names
 from ansible_collections.mutual.tls.plugins.module_utils import private_key, request
 from ansible_collections.mutual.tls.plugins.module_utils.private_key import KeyKind
 from ansible_collections.mutual.tls.plugins.module_utils.request import RequestSpec
-from ansible_collections.mutual.tls.tests.integration.fleet import CA_PASSPHRASE, Fleet
+from ansible_collections.mutual.tls.tests.integration.fleet import CA_PASSPHRASE, TASK, Fleet
 from ansible_collections.mutual.tls.tests.unit import material
 
 pytestmark = pytest.mark.compat
@@ -53,7 +53,7 @@ def answer(*credentials: Any, **more: Any) -> str:
 
 
 def wants(pem: Any) -> Dict[str, Any]:
-    return entry(state="request", changed=True, request={"pem": pem, "since": "2026-11-21"})
+    return entry(state="request", changed=True, request={"pem": pem, "since": "2026-11-21", "public_fingerprint": None})
 
 
 P256 = KeyKind("ECC", curve="secp256r1")
@@ -91,10 +91,10 @@ def make_fleet(tmp_path_factory: pytest.TempPathFactory) -> Fleet:
     return fleet
 
 
-def add(fleet: Fleet, host: str, text: str) -> None:
+def add(fleet: Fleet, host: str, text: str, **options: Any) -> None:
     """A host whose Python prints this text."""
     tree = fleet.directory / "hosts" / host
-    credential = {"name": "orders", "issuer": "corp", "subject": {"CN": "orders"}, "key": {"type": "ECC"}}
+    credential = {"name": "orders", "issuer": "corp", "subject": {"CN": "orders"}, "key": {"type": "ECC"}, **options}
     fleet.add_host(host, issuers=ISSUERS, credentials=[credential])
     (tree / "answer").write_text(text, encoding="utf-8")
     python = tree / "python3"
@@ -153,3 +153,76 @@ def test_nothing_of_an_answer_passes_unread(fleet: Fleet) -> None:
     assert result["orphaned"] == ["evil\\x1b[1m"]
     assert result["credentials"][0]["directory"] == str(fleet.root("host") / "orders")
     assert result["credentials"][0]["subject"] == "CN=orders"
+
+
+def test_a_host_gets_nothing_for_what_it_shall_not_have(fleet: Fleet) -> None:
+    """Requests in answer to `absent` and `held`; the one for nobody would be what the inventory states of `absent`."""
+    fleet.hosts.clear()
+    nobody = request.build(private_key.generate(P256), RequestSpec((), ())).decode()
+    for pem, what in ((nobody, "nobody"), (csr("orders", P256), "orders")):
+        for state in ("absent", "held"):
+            add(fleet, "{0}-{1}".format(state, what), answer(wants(pem)), state=state)
+    add(fleet, "absent-kept", answer(entry()), state="absent")
+    add(fleet, "present-gone", answer(entry(state="absent")))
+    before = issued(fleet.state / "ownca/corp")
+    done = fleet.run()
+    for host in fleet.hosts:
+        assert done.event(host).status == "failed", host
+        assert "which shall be {0}".format(host.split("-")[0]) in done.event(host).result["msg"]
+    assert issued(fleet.state / "ownca/corp") == before
+    assert not list(fleet.project.glob("mtls/registry*"))
+
+
+EVIL = {"name": "evil", "issuer": "corp", "subject": {"CN": "admin"}, "key": {"type": "ECC"}}
+FACTS: Dict[str, Any] = {
+    "mtls_credentials__evil": [EVIL],
+    "mtls_root": "/elsewhere",
+    "mtls_credential_defaults": {"subject": {"CN": "admin"}},
+    "inventory_hostname": "somebody-else",
+}
+
+
+def test_facts_order_no_certificates(fleet: Fleet) -> None:
+    """Whatever module of whatever task returns them: the action, the lookup and the role refuse them."""
+    fleet.hosts.clear()
+    for number, (fact, value) in enumerate(FACTS.items()):
+        add(fleet, "bad{0}".format(number), json.dumps({"ansible_facts": {fact: value, "ansible_fine": 1}}))
+    wanted = [{"name": "orders", "issuer": "corp", "subject": {"CN": "orders"}, "key": {"type": "ECC"}}]
+    for host, variables in fleet.hosts.items():
+        variables.update(mtls_root=str(fleet.root(host)), mtls_credentials=wanted, mtls_issuers=ISSUERS)
+    task = json.loads(fleet.playbook.read_text(encoding="utf-8"))[0]["tasks"][0]
+    lookup = {"name": "Look", "ansible.builtin.debug": {"msg": "{{ lookup('mutual.tls.merged', 'mtls_credentials') }}"}}
+    role = {"name": "Role", "ansible.builtin.include_role": {"name": "mutual.tls.mtls"}}
+    tasks = [{"name": "Any", "ansible.builtin.ping": {}}, *({**one, "ignore_errors": True} for one in (task, lookup))]
+    done = fleet.run(playbook=fleet.write_playbook("evil.yml", [*tasks, role], gather_facts=True))
+    for number, fact in enumerate(FACTS):
+        host = "bad{0}".format(number)
+        for name in (TASK, "Look", "mutual.tls.mtls : Keep this host's client credentials"):
+            event = done.event(host, name)
+            assert event.status == "failed", name
+            assert "the host has the fact {0!r}".format(fact) in event.result["msg"]
+    assert issued(fleet.state / "ownca/corp") == 0
+
+
+def test_facts_that_a_play_caches_are_refused_and_gathered_ones_are_not(fleet: Fleet) -> None:
+    fleet.hosts.clear()
+    options = {"credentials": [{**EVIL, "name": "orders"}], "issuers": ISSUERS}
+    for host in ("cached", "gathered"):
+        fleet.add_host(host, **options)
+        fleet.hosts[host].update(
+            mtls_root=str(fleet.root(host)), mtls_credentials=options["credentials"], mtls_issuers=ISSUERS
+        )
+    fact = {
+        "name": "Set",
+        "ansible.builtin.set_fact": {"mtls_lock_timeout": 5, "cacheable": True},
+        "when": "inventory_hostname == 'cached'",
+    }
+    playbook = fleet.write_playbook("own.yml", [fact], gather_facts=True, roles=[])
+    plays = json.loads(playbook.read_text(encoding="utf-8"))
+    plays[0]["tasks"].append({"name": "Role", "ansible.builtin.include_role": {"name": "mutual.tls.mtls"}})
+    playbook.write_text(json.dumps(plays), encoding="utf-8")
+    done = fleet.run(playbook=playbook)
+    name = "mutual.tls.mtls : Keep this host's client credentials"
+    assert "'mtls_lock_timeout'" in done.event("cached", name).result["msg"]
+    assert "clear_facts" in done.event("cached", name).result["msg"]
+    assert done.event("gathered", name).result["credentials"][0]["state"] == "active"

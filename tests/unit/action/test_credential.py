@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -13,15 +15,19 @@ from types import SimpleNamespace
 from typing import Any, Dict, Iterator, List, Optional
 
 import pytest
+from ansible import constants
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.loader import become_loader, connection_loader, init_plugin_loader
 from ansible.template import Templar
 from ansible.utils.collection_loader import AnsibleCollectionConfig
 
+from ansible_collections.mutual.tls.plugins.action import credential as action_module
 from ansible_collections.mutual.tls.plugins.action.credential import ActionModule
 from ansible_collections.mutual.tls.plugins.module_utils import certificate as certificates
 from ansible_collections.mutual.tls.plugins.module_utils import name as names
 from ansible_collections.mutual.tls.plugins.module_utils import private_key, request
+from ansible_collections.mutual.tls.plugins.module_utils.converge import run as converge_module
 from ansible_collections.mutual.tls.plugins.module_utils.converge.run import converge
 from ansible_collections.mutual.tls.plugins.module_utils.document import parse
 from ansible_collections.mutual.tls.plugins.module_utils.ownca import create
@@ -29,6 +35,7 @@ from ansible_collections.mutual.tls.plugins.module_utils.ownca.build import Auth
 from ansible_collections.mutual.tls.plugins.module_utils.private_key import KeyKind
 from ansible_collections.mutual.tls.plugins.module_utils.reply import encode
 from ansible_collections.mutual.tls.plugins.module_utils.state_directory import open_state_directory
+from ansible_collections.mutual.tls.plugins.plugin_utils.issuers import ownca as ownca_issuer
 from ansible_collections.mutual.tls.plugins.plugin_utils.issuers.ownca import OwnCa
 from ansible_collections.mutual.tls.plugins.plugin_utils.registry import Registry
 from ansible_collections.mutual.tls.tests.integration.surveillance import Canaries, forms, key_forms
@@ -50,17 +57,14 @@ def plugins(repository: Path) -> None:
         collection._collection_meta = {}  # type: ignore[attr-defined]
 
 
-class Connection:
-    """A connection that is asked for nothing but pipelining."""
-
-    has_pipelining = True
-    _shell = SimpleNamespace(tmpdir="unused")
-
-    def __init__(self) -> None:
-        self.options: Dict[str, Any] = {}
-
-    def set_option(self, name: str, value: Any) -> None:
-        self.options[name] = value
+def connect(kind: str = "local", become: Optional[str] = None) -> Any:
+    """A real connection, which is asked whether it could pipeline and nothing else."""
+    context = PlayContext()
+    connection = connection_loader.get(kind, context, os.devnull)
+    if become is not None:
+        connection.set_become_plugin(become_loader.get(become))
+    connection._shell.tmpdir = "unused"
+    return connection
 
 
 class Action(ActionModule):  # type: ignore[misc]
@@ -70,7 +74,7 @@ class Action(ActionModule):  # type: ignore[misc]
     crash: Optional[str] = None
 
     def _execute_module(self, module_name: str = "", module_args: Any = None, **_options: Any) -> Dict[str, Any]:
-        assert self._connection.options == {"pipelining": True}, "the document would lie in a temporary file"
+        assert self._is_pipelining_enabled("new"), "the document would lie in a temporary file"
         assert isinstance(module_args["document"], str), "of a map, Ansible would mask each value wherever it stands"
         self.documents.append(module_args["document"])
         if self.crash is not None:
@@ -87,6 +91,9 @@ class World:
         self.state = directory / "mtls"
         self.crash: Optional[str] = None
         self.documents: List[str] = []
+        self.connection = connect()
+        self.variables: Dict[str, Any] = {}
+        self.more: Dict[str, Any] = {}
 
     def make_ca(self) -> None:
         place = open_state_directory(str(self.state), create=True).ownca("corp")
@@ -98,7 +105,7 @@ class World:
     def run(self, host: str = "web1", check: bool = False, known_as: str = "", **changes: Any) -> Dict[str, Any]:
         """One task on one host; `known_as` is what the host says that its name is."""
         task = SimpleNamespace(
-            args=self.arguments(host, **changes),
+            args={**self.arguments(host, **changes), **self.more},
             check_mode=check,
             diff=True,
             async_val=0,
@@ -106,10 +113,10 @@ class World:
         )
         loader = DataLoader()
         loader.set_basedir(str(self.directory))
-        variables = {"inventory_hostname": host, "inventory_dir": str(self.directory)}
+        variables = {"inventory_hostname": host, "inventory_dir": str(self.directory), **self.variables}
         if known_as:
             variables.update(ansible_hostname=known_as, ansible_host=known_as, ansible_fqdn=known_as)
-        action = Action(task, Connection(), None, loader, Templar(loader=loader, variables=variables), None)
+        action = Action(task, self.connection, PlayContext(), loader, Templar(loader=loader, variables=variables), None)
         action.documents, action.crash = [], self.crash
         result: Dict[str, Any] = action.run(None, variables)
         self.documents = action.documents
@@ -245,4 +252,130 @@ def test_a_key_of_one_host_is_not_certified_for_another(world: World, asked: Lis
     result = world.run("web2", known_as="web1")
     assert result["failed"] is True
     assert "key_owner" in result["msg"]
+    assert asked == ["orders"]
+
+
+@pytest.mark.parametrize(("kind", "become"), [("local", None), ("local", "sudo"), ("ssh", None), ("ssh", "sudo")])
+def test_the_document_goes_through_the_connection(world: World, kind: str, become: Optional[str]) -> None:
+    world.connection = connect(kind, become)
+    assert world.run()["credentials"][0]["state"] == "active"
+
+
+@pytest.mark.parametrize("way", ["su", "keep_remote_files", "connection"])
+def test_nothing_is_sent_where_it_would_lie_in_temporary_files(
+    world: World, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    texts = {"su": "become_method su", "keep_remote_files": "ANSIBLE_KEEP_REMOTE_FILES", "connection": "such as ssh"}
+    if way == "su":
+        world.connection = connect(become="su")
+    elif way == "connection":
+        world.connection.has_pipelining = False
+    else:
+        monkeypatch.setattr(constants, "DEFAULT_KEEP_REMOTE_FILES", True)
+    before = snapshot(world.state)
+    result = world.run()
+    assert (result["failed"], result["changed"], world.documents) == (True, False, [])
+    assert "temporary files" in result["msg"]
+    assert texts[way] in result["msg"]
+    assert snapshot(world.state) == before
+
+
+@pytest.mark.parametrize("fact", ["mtls_credentials__evil", "mtls_root", "inventory_hostname", "inventory_dir"])
+def test_a_fact_does_not_win_over_the_inventory(world: World, asked: List[str], fact: str) -> None:
+    world.variables = {"ansible_facts": {"distribution": "Debian", fact: "evil"}}
+    result = world.run()
+    assert (result["failed"], world.documents, asked) == (True, [], [])
+    assert repr(fact) in result["msg"]
+    world.variables = {"ansible_facts": {"distribution": "Debian", "ansible_local": {fact: "no variable"}}}
+    assert world.run()["changed"] is True
+
+
+def test_a_host_without_present_credentials_uses_the_same_state_directory(world: World) -> None:
+    """A directory that is not one is said to be none, whatever the credentials' states."""
+    (world.directory / "unmarked").mkdir()
+    world.more = {"state_directory": str(world.directory / "unmarked")}
+    for state in ("present", "held", "absent"):
+        result = world.run(state=state)
+        assert result["failed"] is True
+        assert "marker" in result["msg"]
+    world.more = {"state_directory": str(world.directory / "new")}
+    for state in ("held", "absent"):
+        assert "failed" not in world.run(state=state)
+    assert not (world.directory / "new").exists()
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["run", "check"])
+def test_an_authority_whose_ca_is_missing_empties_nothing(world: World, check: bool) -> None:
+    world.more = {"authorities": {"root": {"issuer": "corp"}}}
+    world.run(authorities=["root"])
+    trust = world.root() / "orders/current/trust.pem"
+    before = trust.read_bytes()
+    (world.state / "ownca/corp").rename(world.state / "ownca/away")
+    result = world.run(check=check, authorities=["root"])
+    assert trust.read_bytes() == before
+    if check:
+        assert result["credentials"][0]["reasons"] == ["truststore_content_changed"]
+    else:
+        assert result["failed"] is True
+        assert result["msg"].startswith("authorities.root.issuer: there is no own CA in ")
+        assert "mutual.tls.ownca" in result["msg"]
+
+
+def test_a_new_host_is_predicted_before_its_ca_is_made(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.more = {"authorities": {"root": {"issuer": "corp"}}}
+    options = {
+        "authorities": ["root"],
+        "truststores": [{"file": "t.jks", "format": "jks"}, {"file": "t.pem", "format": "pem"}],
+    }
+    predicted = world.run(check=True, **options)
+    assert (predicted["changed"], predicted["credentials"][0]["state"]) == (True, "active")
+    world.make_ca()
+    done = world.run(**options)
+    for key in ("state", "changed", "reasons", "generation", "subject"):
+        assert done["credentials"][0][key] == predicted["credentials"][0][key]
+
+
+def test_a_renewal_that_ends_too_soon_is_predicted_to_fail(
+    world: World, asked: List[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is found before the CA is asked, too."""
+    world.run(validity="60d")
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + timedelta(days=45)
+
+    for module in (action_module, ownca_issuer, converge_module):
+        monkeypatch.setattr(module, "datetime", Later)
+    predicted, done = world.run(check=True, validity="1d"), world.run(validity="1d")
+    for result in (predicted, done):
+        assert result["credentials"][0]["state"] == "failed"
+        assert "sooner than the one in use" in result["credentials"][0]["error"]
+        assert result["credentials"][0]["reasons"] == ["certificate_due"]
+    assert predicted["changed"] == done["changed"]
+    assert asked == ["orders"]
+    assert world.run(validity="61d")["credentials"][0]["state"] == "active"
+
+
+def test_another_certificate_may_end_sooner(world: World) -> None:
+    """What the inventory itself asks for anew does not have to outlast what it replaces."""
+    world.run(validity="60d")
+    for changes in ({"subject": {"CN": "new"}}, {"key": {"type": "Ed25519", "encrypt": True}}):
+        predicted = world.run(check=True, validity="1d", **changes)
+        done = world.run(validity="1d", **changes)
+        assert [one["credentials"][0]["state"] for one in (predicted, done)] == ["active", "active"]
+
+
+def test_a_cloned_key_is_predicted_to_fail(world: World, asked: List[str]) -> None:
+    kept = {"key": {"type": "ECC", "encrypt": True, "rotate": False}}
+    world.run("web1", **kept)
+    shutil.copytree(world.root("web1"), world.root("web2"), symlinks=True)
+    changes = {**kept, "subject": {"CN": "other"}}
+    for check in (True, True, False, True):
+        entry = world.run("web2", check=check, **changes)["credentials"][0]
+        assert entry["state"] == "failed"
+        assert 'policy rule "key_owner"' in entry["error"]
+        assert "web1" in entry["error"]
     assert asked == ["orders"]

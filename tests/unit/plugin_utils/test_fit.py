@@ -144,10 +144,10 @@ def test_dates(authority: issue.Authority) -> None:
 def test_it_must_not_end_sooner_than_the_one_in_use(authority: issue.Authority) -> None:
     long, short = issued(authority, days=90), issued(authority, days=80)
     message = "it ends on 2027-02-09T12:00:00Z, sooner than the one in use .2027-02-19T12:00:00Z."
-    refused(message, asked(in_use=long[0]), short)
-    refused(message, asked(), short, in_use=long[0])
-    assert check_answer(asked(in_use=short[0]), long, ca.NOW) == long
-    assert check_answer(asked(in_use=long[0]), long, ca.NOW) == long
+    refused(message, asked(in_use=long[0], renewal=True), short)
+    assert check_answer(asked(in_use=short[0], renewal=True), long, ca.NOW) == long
+    assert check_answer(asked(in_use=long[0], renewal=True), long, ca.NOW) == long
+    assert check_answer(asked(in_use=long[0]), short, ca.NOW) == short
 
 
 def test_wrong_ca(authority: issue.Authority, tmp_path: Path) -> None:

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, List
+from typing import Any, List, Sequence
 
 import pytest
 
 from ansible_collections.mutual.tls.plugins.module_utils import certificate, private_key, request
-from ansible_collections.mutual.tls.plugins.module_utils.document import Answer
-from ansible_collections.mutual.tls.plugins.module_utils.errors import IssuerError
-from ansible_collections.mutual.tls.plugins.module_utils.reply import CredentialReply, PendingRequest
+from ansible_collections.mutual.tls.plugins.module_utils.difference import Difference
+from ansible_collections.mutual.tls.plugins.module_utils.document import Answer, Document
+from ansible_collections.mutual.tls.plugins.module_utils.errors import IssuerError, ReplyError
+from ansible_collections.mutual.tls.plugins.module_utils.reply import CredentialReply, PendingRequest, Reply
 from ansible_collections.mutual.tls.plugins.module_utils.state_directory import open_state_directory
 from ansible_collections.mutual.tls.plugins.plugin_utils import issuing
 from ansible_collections.mutual.tls.plugins.plugin_utils.intent import Intent
@@ -47,6 +49,12 @@ class FakeIssuer:
     def certificates(self) -> Any:
         return [CA.certificate]
 
+    def predict(self, host: str, credential: str) -> str:
+        return "issued"
+
+    def ends(self, validity: Any, at: Any) -> Any:
+        return None
+
 
 def intent() -> Intent:
     item = {
@@ -61,6 +69,7 @@ def intent() -> Intent:
 
 
 KEY = private_key.generate(intent().host.key.kind)
+FINGERPRINT = private_key.public_fingerprint(KEY.public_key())
 OLD = material.client("ops", signer=CA, not_after=material.NOW + material.DAY)
 
 
@@ -123,3 +132,84 @@ def test_the_issuer_is_not_asked_for_what_the_policy_refuses(tmp_path: Path) -> 
     weak = FakeIssuer(lambda asked: None)
     assert "key_type" in settle(tmp_path, weak, key=material.ed25519_key()).reason
     assert issuer.asked == weak.asked == []
+
+
+def test_nothing_is_asked_for_a_credential_that_shall_not_be_present(tmp_path: Path) -> None:
+    """Neither where a host wants it all the same, nor for a name that nobody stated."""
+    registry = Registry(open_state_directory(str(tmp_path / "state"), create=True))
+    for state in ("absent", "held"):
+        issuer = issues()
+        unwanted = replace(intent(), host=replace(intent().host, state=state))
+        settled = issuing.settle(unwanted, reply(), "web1", issuer, registry, NOW)
+        assert (settled, issuer.asked) == (issuing.Failed("the host asks for a certificate that nobody wanted"), [])
+    nobody = request.RequestSpec((), ())
+    unnamed = replace(intent(), host=replace(intent().host, spec=nobody))
+    pem = request.build(KEY, nobody).decode()
+    issuer = issues()
+    asks = replace(reply(), request=PendingRequest(pem, "2026-11-21"))
+    refused = issuing.settle(unnamed, asks, "web1", issuer, registry, NOW)
+    assert isinstance(refused, issuing.Failed)
+    assert 'policy rule "subject"' in refused.reason
+    assert issuer.asked == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [("present", "absent"), ("present", "held"), ("absent", "request"), ("absent", "active"), ("held", "request")],
+)
+def test_a_host_answers_what_it_was_told(wanted: str, said: str) -> None:
+    credential = replace(intent().host, state=wanted)
+    document = Document("/etc/mtls", 60, ("orders",), {}, (credential,))
+    with pytest.raises(ReplyError, match=said):
+        issuing.check_states(document, Reply(True, (), (replace(reply(), state=said),)))
+    for fine in (wanted if wanted != "present" else "active", "failed"):
+        issuing.check_states(document, Reply(True, (), (replace(reply(), state=fine),)))
+
+
+LONG = material.client("ops", signer=CA, not_after=material.NOW + 30 * material.DAY)
+DUE = Difference("certificate_due", "certificate.pem")
+
+
+@pytest.mark.parametrize("others", [(), ("store_missing",)])
+@pytest.mark.parametrize("verb", ["predict", "settle"])
+def test_a_renewal_that_ends_sooner_is_refused_before_anybody_is_asked(
+    tmp_path: Path, verb: str, others: Sequence[str]
+) -> None:
+    issuer = issues()
+    asks = replace(reply(), certificate=LONG.pem.decode(), differences=(DUE, *(Difference(o, "x") for o in others)))
+    issuer.ends = lambda validity, at: at + validity  # type: ignore[method-assign]
+    registry = Registry(open_state_directory(str(tmp_path / "state"), create=True))
+    settled = getattr(issuing, verb)(intent(), asks, "web1", issuer, registry, NOW)
+    assert isinstance(settled, issuing.Failed)
+    assert "sooner than the one in use" in settled.reason
+    assert issuer.asked == []
+
+
+@pytest.mark.parametrize("reason", ["subject_changed", "issuer_changed", "key_type_changed", "certificate_usage"])
+def test_a_certificate_that_nobody_wants_any_more_need_not_be_outlasted(tmp_path: Path, reason: str) -> None:
+    leaf = material.client("ops", signer=CA, key=KEY, not_after=material.NOW + 5 * material.DAY)
+    issuer = FakeIssuer(lambda asked: Issued((leaf.certificate, CA.certificate)))
+    issuer.ends = lambda validity, at: at + validity  # type: ignore[method-assign]
+    registry = Registry(open_state_directory(str(tmp_path / "state"), create=True))
+    for differences in ((Difference(reason, "x"),), (DUE, Difference(reason, "x"))):
+        asks = replace(reply(), certificate=LONG.pem.decode(), differences=differences)
+        assert isinstance(issuing.settle(intent(), asks, "web1", issuer, registry, NOW), Answer)
+
+
+def test_check_mode_predicts_what_the_policy_would_refuse(tmp_path: Path) -> None:
+    issuer = issues()
+    registry = Registry(open_state_directory(str(tmp_path / "state"), create=True))
+    for asks in (reply(), replace(reply(), request=PendingRequest(None, None, FINGERPRINT))):
+        assert isinstance(issuing.predict(intent(), asks, "web2", issuer, registry, NOW), issuing.Predicted)
+    registry.claim(FINGERPRINT, "web1", "orders")
+    for asks in (reply(), replace(reply(), request=PendingRequest(None, None, FINGERPRINT))):
+        assert isinstance(issuing.predict(intent(), asks, "web1", issuer, registry, NOW), issuing.Predicted)
+        predicted = issuing.predict(intent(), asks, "web2", issuer, registry, NOW)
+        assert isinstance(predicted, issuing.Failed)
+        assert 'policy rule "key_owner"' in predicted.reason
+        assert "web1" in predicted.reason
+    assert registry.holder(FINGERPRINT) == "web1"
+    predicted = issuing.predict(intent(), reply(key=material.ed25519_key()), "web1", issuer, registry, NOW)
+    assert isinstance(predicted, issuing.Failed)
+    assert "key_type" in predicted.reason
+    assert issuer.asked == []

@@ -53,6 +53,7 @@ WAYS = {
     "nothing to do": (reply(), None, None, "active", False, None),
     "repaired": (reply(changed=True), None, None, "active", True, None),
     "held": (reply("held"), None, None, "held", False, None),
+    "held, of another passphrase": (reply("held", error="no passphrase"), None, None, "held", False, "no passphrase"),
     "absent": (reply("absent", certificate=None, generation=None), None, None, "absent", False, None),
     "failed at once": (reply("failed", error="disk full"), None, None, "failed", False, "disk full"),
     "issued": (REQUEST, ANSWER, reply(changed=True, certificate=NEW), "active", True, None),
