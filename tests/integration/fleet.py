@@ -163,6 +163,8 @@ class Fleet:
             "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY),
             "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback_plugins"),
             "ANSIBLE_CALLBACKS_ENABLED": "record",
+            # Since ansible-core 2.21 it would be left out, and with it a place where secrets could be seen.
+            "ANSIBLE_INJECT_INVOCATION": "1",
             "ANSIBLE_FORKS": "4",
             "ANSIBLE_NOCOLOR": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
