@@ -66,11 +66,11 @@ class Application:
             steps.append(("promote", lambda: self._promote(directory)))
         if not plan.links.empty and not plan.links_wait:
             steps.append(("links", lambda: self._links(directory)))
-        if plan.make_request:
-            steps.append(("request", lambda: self._request(directory, now)))
         if plan.rewrite_key and plan.waiting is not None:
             key = plan.waiting.key
             steps.append(("request key", lambda: next_request.rewrite_key(directory, plan.wanted, key)))
+        if plan.make_request:
+            steps.append(("request", lambda: self._request(directory, now)))
         if plan.drop_next:
             steps.append(("next", lambda: self._drop_next(directory)))
         if plan.prune:
@@ -143,7 +143,7 @@ class Application:
     def _links(self, directory: Directory) -> None:
         plan = self._plan.links
         before = self._plan.observation.journal
-        both = journals.Journal({**before.links, **plan.journal.links})
+        both = journals.joined([before, plan.journal])
         if both.links != before.links or plan.record:
             self._record(directory, both)
         number = self._plan.number

@@ -99,7 +99,7 @@ class Plan:
 class Surroundings:
     """What every credential's plan needs to know of the host and the run.
 
-    `placed` are the paths elsewhere that the journals of all credentials below the root name, `claims` maps those
+    `placed` maps the paths elsewhere that the journals of all credentials below the root name, `claims` those
     that this document wants to the credential that wants them: a link may move from one credential to another.
     `deployed` are the credentials that have a generation in use. `unavailable` says of authorities that the host
     should have itself why it has not.
@@ -110,7 +110,7 @@ class Surroundings:
     now: datetime
     user: int
     context_of: ContextOf
-    placed: AbstractSet[str] = frozenset()
+    placed: Mapping[str, str] = field(default_factory=dict)
     claims: Mapping[str, str] = field(default_factory=dict)
     deployed: AbstractSet[str] = frozenset()
     unavailable: Mapping[str, str] = field(default_factory=dict)
@@ -193,8 +193,8 @@ def _keep(
         needs_certificate=bool(need),
         waiting=waiting,
         make_request=bool(need) and waiting is None and wanted.may_request,
-        rewrite_key=waiting is not None and waiting.rewrite,
         request_key=_kept_key(wanted, search),
+        rewrite_key=waiting is not None and waiting.rewrite,
         drop_next=observation.has_next and not need,
         prune=prune,
     )
