@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Dict, Mapping, Optional
+from typing import Dict, Iterable, Mapping, Optional
 
 NAME = "state.json"
 MODE = 0o600
@@ -22,6 +22,15 @@ class Journal:
     """`links` maps each path outside the credential's directory to what was put there: "link" or "copy"."""
 
     links: Mapping[str, str] = field(default_factory=dict)
+
+
+def joined(journals: Iterable[Journal]) -> Journal:
+    """Several journals as one. What any of them calls a copy is one: it may still stand where a link shall be."""
+    links: Dict[str, str] = {}
+    for journal in journals:
+        for path, kind in journal.links.items():
+            links[path] = "copy" if "copy" in (kind, links.get(path)) else kind
+    return Journal(links)
 
 
 def encode(journal: Journal) -> bytes:

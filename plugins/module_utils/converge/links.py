@@ -65,14 +65,14 @@ def prefix(credential_directory: str) -> str:
 class Places:
     """Where links may be: below `root` lie the credentials, below `directory` this one.
 
-    `placed` are paths that the journals of all credentials name; `claimed` those that another credential of the
-    same document wants, and so are not removed for this one; `awaited` are those of them whose new owner has no
-    certificate yet, and would not know a copy as ours when it has.
+    `placed` maps the paths that the journals of all credentials name to what was put there; `claimed` are those that
+    another credential of the same document wants, and so are not removed for this one; `awaited` are those of them
+    whose new owner has no certificate yet, and would not know a copy as ours when it has.
     """
 
     root: str
     directory: str
-    placed: AbstractSet[str]
+    placed: Mapping[str, str]
     claimed: AbstractSet[str]
     awaited: AbstractSet[str]
     context_of: ContextOf
@@ -205,7 +205,12 @@ def _check(found: Optional[Entry], link: Link, where: str, ours: bool) -> None:
 
 def _is_ours(found: Optional[Entry], path: str, places: Places) -> bool:
     """Whether this collection made it, for this credential or for another one that is kept below the same root."""
-    if found is None or path in places.placed:
+    if found is None:
+        return True
+    if found.kind == "file":
+        # Where the journal names a link, somebody has put a file of his own in its place.
+        return places.placed.get(path) == _COPY
+    if path in places.placed:
         return True
     return found.target is not None and found.target.startswith(places.root + "/")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from datetime import datetime, timezone
-from typing import Dict, Iterable, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 from .. import certificate as certificates
 from ..document import Credential, Document
@@ -17,6 +17,7 @@ from ..files import ContextOf, Directory, check_creatable, open_directory
 from ..reply import CredentialReply, PendingRequest, Reply
 from . import contents
 from .apply import Application
+from .journal import joined
 from .next_request import Waiting
 from .observe import is_credential, is_deployed, journal_of, observe
 from .plan import Plan, Surroundings, plan
@@ -85,15 +86,11 @@ def _surroundings(document: Document, root: Optional[Directory], context_of: Con
         now=now,
         user=os.geteuid(),
         context_of=context_of,
-        placed=frozenset(path for name in names for path in _journaled(root, name)),
+        placed=joined(journal_of(root, name) for name in names if root is not None).links,
         claims=claims,
         deployed=frozenset(name for name in names if root is not None and is_deployed(root, name)),
         unavailable=unavailable,
     )
-
-
-def _journaled(root: Optional[Directory], name: str) -> Iterable[str]:
-    return journal_of(root, name).links if root is not None else ()
 
 
 def _one(root: Optional[Directory], wanted: Credential, around: Surroundings, check: bool) -> CredentialReply:

@@ -161,3 +161,16 @@ def test_directory_of_ours_beside_a_link_is_nobodys_leftover(host: Host, place: 
     assert reasons(host.run(wanted)) == ["leftover_found"]
     assert [path.name for path in place.iterdir() if path.name.endswith("file")] == []
     assert not host.run(wanted).changed
+
+
+def test_a_file_put_in_a_links_place_is_not_overwritten(host: Host, tmp_path: Path) -> None:
+    """Nobody but its owner knows what is in it; an own copy, which may be damaged, is mended all the same."""
+    path = tmp_path / "app.conf"
+    host.run(credential(links=[link(path, "app.conf")]))
+    path.unlink()
+    path.write_text("precious")
+    reply = host.run(credential(links=[link(path, "app.conf")]))
+    assert reply.state == "failed" and reply.error is not None and "force: true" in reply.error
+    assert path.read_text() == "precious"
+    assert host.run(credential(links=[link(path, "app.conf", force=True)])).changed
+    assert path.is_symlink()
