@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import pickle
+import shutil
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -168,8 +169,11 @@ ISSUER = Another
 
 
 def test_a_new_issuer_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "another.py").write_text(NEW_ISSUER, encoding="utf-8")
-    monkeypatch.setattr(issuers, "__path__", [*issuers.__path__, str(tmp_path)])
+    # One directory: ansible-core's own loader, which another test may have put in charge, takes no second one.
+    directory = tmp_path / "issuers"
+    shutil.copytree(Path(selector.__file__).parent, directory, ignore=shutil.ignore_patterns("__pycache__"))
+    (directory / "another.py").write_text(NEW_ISSUER, encoding="utf-8")
+    monkeypatch.setattr(issuers, "__path__", [str(directory)])
     monkeypatch.delitem(sys.modules, issuers.__name__ + ".another", raising=False)
     # A second copy of the selector: what the tests' process uses stays as it is.
     spec = importlib.util.spec_from_file_location(issuers.__name__ + ".selector", selector.__file__)
