@@ -9,7 +9,7 @@ import json
 import os
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from ansible import constants as C
 from ansible.module_utils.json_utils import _filter_non_json_lines
@@ -68,8 +68,10 @@ class ActionModule(ActionBase):
         renderer = Renderer(self._templar, self._loader, variables, directory, inventory.secrets())
         rendered = tuple(renderer.render(intent, inventory.root) for intent in inventory.credentials)
         inventory = replace(inventory, credentials=rendered)
-        if inventory.used_issuers():
-            # Made only now, when nothing is left in the input that could be wrong.
+        unready = self._unready(inventory, issuers, at)
+        if any(name not in unready for name in inventory.used_issuers()):
+            # Made only now, when nothing is left that could be wrong: where the real one is not mounted, the own CA
+            # is missing, too, and an empty one in its place would hide that.
             state_directory = open_state_directory(state_directory.path, create=not self._task.check_mode)
         document = Document(
             root=inventory.root,
@@ -82,20 +84,21 @@ class ActionModule(ActionBase):
             *(warning for intent in rendered for warning in exposure.warnings(intent)),
             *bundles.warnings,
             *_inventory_warning(state_directory.path, variables),
+            *_foresight_warnings(issuers.values() if self._task.check_mode else ()),
         ]
-        return self._converge(inventory, document, issuers, state_directory, warnings, at, variables)
+        return self._converge(inventory, document, issuers, unready, state_directory, warnings, at, variables)
 
     def _converge(
         self,
         inventory: Inventory,
         document: Document,
         issuers: Mapping[str, Issuer],
+        unready: Mapping[str, str],
         state_directory: StateDirectory,
         warnings: Sequence[str],
         at: datetime,
         variables: Dict[str, Any],
     ) -> Dict[str, Any]:
-        unready = self._unready(inventory, issuers, at)
         first = self._trip(_without_vain_requests(document, unready), inventory, variables)
         replies = {reply.name: reply for reply in first.credentials}
         host = variables["inventory_hostname"]
@@ -238,6 +241,16 @@ def _configure(
                 options[option] = os.path.join(directory, os.path.expanduser(options[option]))
         issuers[name] = selector.configure(name, options, state_directory)
     return issuers
+
+
+def _foresight_warnings(issuers: Iterable[Issuer]) -> List[str]:
+    """What check mode takes for granted."""
+    return [
+        "issuer {0}: its CA does not exist yet; this prediction holds if the same play, or the playbook "
+        "mutual.tls.ownca, makes it first".format(issuer.name)
+        for issuer in issuers
+        if not issuer.exists()
+    ]
 
 
 def _without_vain_requests(document: Document, unready: Mapping[str, str]) -> Document:

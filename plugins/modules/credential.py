@@ -75,8 +75,8 @@ options:
       subject_alt_name:
         description:
           - Alternative names, each with its type as in V(DNS:orders.acme.example), V(email:ops@acme.example),
-            V(IP:192.0.2.7), V(URI:spiffe://acme.example/orders), V(RID:1.3.6.1.4.1.311), V(dirName:O=Acme Inc,CN=orders)
-            and V(otherName:1.3.6.1.4.1.311.20.2.3;UTF8:orders@acme.example).
+            V(IP:192.0.2.7), V(URI:spiffe://acme.example/orders), V(RID:1.3.6.1.4.1.311),
+            V(dirName:O=Acme Inc,CN=orders) and V(otherName:1.3.6.1.4.1.311.20.2.3;UTF8:orders@acme.example).
         type: list
         elements: str
         default: []

@@ -13,6 +13,7 @@ from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .. import certificate as certificates
 from .. import chain as chains
+from .. import name as names
 from .. import private_key as private_keys
 from ..difference import Difference
 from ..document import Credential
@@ -69,7 +70,8 @@ class _OpenedKey:
 def find(observation: Observation, wanted: Credential) -> Search:
     """Search the generation in use. Raises PassphraseError where a key is there but no given passphrase opens it."""
     if observation.number is None:
-        return Search(None, {}, (Difference("certificate_missing", CERTIFICATE),))
+        subject = names.render(wanted.spec.subject)
+        return Search(None, {}, (Difference("certificate_missing", CERTIFICATE, "absent", subject),))
     files = observation.files
     certificate, certificate_differences = _certificate(observation, wanted)
     key, key_differences = _key(files, wanted, certificate)

@@ -251,7 +251,7 @@ def _missing_key(
 ) -> List[Difference]:
     """On a host without a generation the key is missing too, until there is one that waits."""
     fresh = search.material is None and [item.reason for item in need] == ["certificate_missing"]
-    return [Difference("key_missing", KEY)] if fresh and waiting is None else []
+    return [Difference("key_missing", KEY, "absent", "a new one")] if fresh and waiting is None else []
 
 
 def _kept_key(wanted: Credential, search: Search) -> Optional[Any]:
@@ -333,7 +333,7 @@ def _compare_files(wanted: Credential, observation: Observation, search: Search,
 
 def _content_differences(file: contents.WantedFile, found: Optional[Found], search: Search) -> List[Difference]:
     if found is None:
-        return [Difference(file.missing, file.name)]
+        return [Difference(file.missing, file.name, "absent", ", ".join(file.aliases) or "present")]
     if found.content is None:
         return [Difference(file.missing, file.name, "a " + found.entry.kind, "a file")]
     return list(search.explained.get(file.name, ())) or file.compare(found.content)

@@ -304,6 +304,17 @@ def test_a_host_without_present_credentials_uses_the_same_state_directory(world:
     assert not (world.directory / "new").exists()
 
 
+def test_no_state_directory_is_made_where_the_own_ca_is_missing(world: World) -> None:
+    """The real one may only not be mounted: an empty one with a marker would hide that."""
+    world.more = {"state_directory": str(world.directory / "new")}
+    result = world.run()
+    assert result["failed"] is True and "mutual.tls.ownca" in result["msg"]
+    assert not (world.directory / "new").exists()
+    predicted = world.run(check=True)
+    assert "failed" not in predicted
+    assert any("issuer corp" in warning and "mutual.tls.ownca" in warning for warning in predicted["warnings"])
+
+
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check"])
 def test_an_authority_whose_ca_is_missing_empties_nothing(world: World, check: bool) -> None:
     world.more = {"authorities": {"root": {"issuer": "corp"}}}
