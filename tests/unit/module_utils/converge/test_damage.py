@@ -380,7 +380,7 @@ def test_leftovers_of_every_kind_go(whole: Whole) -> None:
         ("generation_incomplete", "generations/.mtls-x-0009"),
         ("generation_incomplete", "generations/8888"),
         ("generation_incomplete", "generations/9999"),
-        ("leftover_found", "generations/0001/.mtls-0123"),
+        ("leftover_found", "generations/{0}/.mtls-0123".format(whole.current.resolve().name)),
         ("leftover_found", "next"),
     }
     assert not (directory / "next").exists()
