@@ -30,10 +30,10 @@ lint: .venv/.development ## ruff, mypy, yamllint, ansible-lint, changelog fragme
 	$(PYTHON) -m antsibull_changelog lint
 
 unit: .venv/.development ## Unit tests
-	$(PYTEST) -q -n auto tests/unit
+	$(PYTEST) -q -n auto --dist worksteal tests/unit
 
 integration: .venv/.development ## Tests against real consumers: Java, openssl, curl, Node, nginx, HAProxy
-	$(PYTEST) -q -n auto -o verbosity_subtests=0 tests/integration
+	$(PYTEST) -q -n auto --dist worksteal -o verbosity_subtests=0 tests/integration
 
 matrix: .venv/.development ## Host code under every supported version of cryptography
 	$(TESTS).matrix -j $(JOBS)

@@ -55,6 +55,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+    # Those that may take longer than others begin first, so that parallel workers end together.
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
     for item in items:
         if item.path.is_relative_to(REPOSITORY / "tests/unit"):
             item.add_marker(pytest.mark.compat)
