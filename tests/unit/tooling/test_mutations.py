@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
 from ansible_collections.mutual.tls.tests.mutations import run as mutations
 
+PATCHES = Path(mutations.__file__).resolve().parent
 HEADER = "Invariant: 4\nBreaks: two and two are five\nTests: test_sum.py -k 'adds or not'\n\n"
 DIFF = "diff --git a/sum.py b/sum.py\n--- a/sum.py\n+++ b/sum.py\n@@ -1,2 +1,2 @@\n def add(a, b):\n-    return a + b\n"
 
@@ -103,3 +105,11 @@ def test_every_invariant_needs_mutations() -> None:
     complaints = mutations.too_few([one, one])
     assert len(complaints) == len(mutations.INVARIANTS) - 1
     assert not any("invariant 4 " in complaint for complaint in complaints)
+
+
+@pytest.mark.parametrize("patch", sorted(PATCHES.glob("*.patch")), ids=lambda patch: patch.stem)
+def test_every_patch_applies(patch: Path, repository: Path, tool: Callable[[str], str]) -> None:
+    """The whole run takes minutes; that a patch has gone stale is to be seen at once."""
+    command = [tool("git"), "apply", "--check", "--recount", str(patch)]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
