@@ -46,9 +46,10 @@ class Identity:
 
     @property
     def key_pem(self) -> bytes:
-        return self.key.private_bytes(
+        pem: bytes = self.key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
+        return pem
 
 
 def ec_key() -> ec.EllipticCurvePrivateKey:
@@ -132,7 +133,7 @@ def client(
     return _identity(named, signer, key, not_before, not_after, wanted, key_identifiers)
 
 
-def signing_hash(key: Any) -> Optional[hashes.HashAlgorithm]:
+def signing_hash(key: Any) -> Optional[hashes.SHA256]:
     return None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
 
 
