@@ -147,13 +147,28 @@ class Credential:
 
 @dataclass(frozen=True)
 class Document:
-    """All that one host is told in one trip. `authorities` maps names to DER certificates."""
+    """All that one host is told in one trip. `authorities` maps names to DER certificates.
+
+    `text` is what it was read from, on the host.
+    """
 
     root: str
     lock_timeout: float
     names: Tuple[str, ...]
     authorities: Mapping[str, Tuple[bytes, ...]]
     credentials: Tuple[Credential, ...]
+    text: str = field(default="", repr=False, compare=False)
+
+    @property
+    def holds_answers(self) -> bool:
+        """Whether this is the trip that deploys certificates."""
+        return any(credential.answer is not None for credential in self.credentials)
+
+    def in_turn(self) -> Sequence[Credential]:
+        """The credentials that this trip is about: all, or those that have an answer if any has."""
+        if not self.holds_answers:
+            return self.credentials
+        return [credential for credential in self.credentials if credential.answer is not None]
 
 
 def parse(text: str) -> Document:
@@ -173,6 +188,7 @@ def parse(text: str) -> Document:
         names=tuple(reader.strings("names")),
         authorities={name: _certificates(ders, "authorities." + name) for name, ders in authorities.items()},
         credentials=tuple(_credential(item) for item in reader.items("credentials")),
+        text=text,
     )
     _check_unique([credential.name for credential in document.credentials], "document: the credential")
     paths = [link.path for item in document.credentials if item.state != "absent" for link in item.links]

@@ -23,8 +23,9 @@ import stat
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Callable, Iterator, List, NoReturn, Optional
+from typing import Any, Callable, Iterator, List, NoReturn, Optional
 
+from . import witness
 from .errors import DiskError, FormatError, InputError, LockedError
 
 TEMPORARY_PREFIX = ".mtls-"
@@ -54,6 +55,31 @@ _REMEDIES = {
 
 ContextOf = Callable[[str], Optional[str]]
 """Gives the SELinux context that the policy wants for a path, or None where there is no SELinux."""
+
+_witnesses: List[witness.Witness] = []
+
+
+@contextmanager
+def witnessed() -> Iterator[witness.Witness]:
+    """Take down all that is looked at through this file, by whatever code, until the block ends."""
+    present = witness.Witness()
+    _witnesses.append(present)
+    try:
+        yield present
+    finally:
+        _witnesses.remove(present)
+
+
+def saw(path: str, facet: str, value: Any) -> None:
+    """Report what was seen to those who want to know."""
+    for present in _witnesses:
+        present.saw(path, facet, value)
+
+
+def saw_what_changes_by_itself() -> None:
+    """Report that something was looked at that no later look can be compared with, such as /proc."""
+    for present in _witnesses:
+        present.reliable = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +115,8 @@ def _explained(action: str, path: str) -> Iterator[None]:
         _fail(action, path, error)
 
 
-def _no_context(path: str) -> Optional[str]:
+def no_context(path: str) -> Optional[str]:
+    """For hosts without SELinux."""
     return None
 
 
@@ -105,7 +132,7 @@ class Directory:
     """
 
     def __init__(
-        self, descriptor: int, path: str, context_of: ContextOf = _no_context, final_path: Optional[str] = None
+        self, descriptor: int, path: str, context_of: ContextOf = no_context, final_path: Optional[str] = None
     ) -> None:
         self._descriptor = descriptor
         self.path = path
@@ -138,12 +165,16 @@ class Directory:
     def names(self) -> List[str]:
         """Every name in the directory, sorted."""
         with _explained("list", self.path):
-            return sorted(os.listdir(self._descriptor))
+            names = sorted(os.listdir(self._descriptor))
+        saw(self.path, "names", witness.names_value(names))
+        return names
 
     def attributes(self) -> Attributes:
         """The directory's own owner, group and mode."""
         with _explained("look at", self.path):
-            return _attributes_of(os.fstat(self._descriptor))
+            found = os.fstat(self._descriptor)
+        saw(self.path, "own", witness.own_value(found))
+        return _attributes_of(found)
 
     def entry(self, name: str) -> Optional[Entry]:
         """What `name` stands for, links not followed; None where it does not exist."""
@@ -152,8 +183,10 @@ class Directory:
             try:
                 found = os.lstat(name, dir_fd=self._descriptor)
             except FileNotFoundError:
+                saw(path, "entry", None)
                 return None
             target = os.readlink(name, dir_fd=self._descriptor) if stat.S_ISLNK(found.st_mode) else None
+        saw(path, "entry", witness.entry_value(found, target))
         return Entry(_kind(found.st_mode), _attributes_of(found), found.st_size, target)
 
     def read(self, name: str, limit: int) -> bytes:
@@ -167,6 +200,8 @@ class Directory:
                 content = file.read(limit + 1)
         if len(content) > limit:
             raise FormatError("{0} is larger than the {1} bytes that such a file may have".format(path, limit))
+        if _witnesses:
+            saw(path, "content", witness.content_value(content))
         return content
 
     def subdirectory(self, name: str) -> Directory:
@@ -294,6 +329,7 @@ class Directory:
 
     def check_writable(self) -> None:
         """Raise DiskError where this process may not make names in the directory."""
+        saw_what_changes_by_itself()
         if not os.access(".", os.W_OK | os.X_OK, dir_fd=self._descriptor, effective_ids=True):
             raise DiskError(
                 "cannot write to {0}: run with become, as a user who may, or name another directory".format(self.path)
@@ -344,7 +380,7 @@ class Directory:
 
     def label_of(self, name: str) -> Optional[bytes]:
         """The SELinux context of a file that is about to be replaced: an administrator may have set it."""
-        if self._context_of is _no_context:
+        if self._context_of is no_context:
             return None
         try:
             descriptor = os.open(name, _OPEN_FILE, dir_fd=self._descriptor)
@@ -372,7 +408,7 @@ class Directory:
 _SELINUX_ATTRIBUTE = "security.selinux"
 
 
-def open_directory(path: str, create: bool = False, context_of: ContextOf = _no_context) -> Directory:
+def open_directory(path: str, create: bool = False, context_of: ContextOf = no_context) -> Directory:
     """Open the directory at an absolute path, safely; with `create`, make what is missing of it (mode 0755).
 
     Raises DiskError where it is missing or may not be opened, or where a link on the way could have been
@@ -414,10 +450,41 @@ def remove_any(directory: Directory, name: str) -> None:
         directory.remove(name)
 
 
+def exists(path: str) -> bool:
+    """Whether a path is there, be it a link that leads nowhere."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        saw(path, "entry", None)
+        return False
+    saw(path, "entry", witness.entry_value(found, os.readlink(path) if stat.S_ISLNK(found.st_mode) else None))
+    return True
+
+
+def is_directory(path: str) -> bool:
+    """Whether a path leads to a directory, links followed."""
+    found = os.path.isdir(path)
+    saw(path, "directory", found)
+    return found
+
+
+def real_path(path: str) -> Optional[str]:
+    """Where a path leads once links are followed; None where that does not exist."""
+    real = os.path.realpath(path) if os.path.exists(path) else None
+    saw(path, "real", real)
+    return real
+
+
+def look_at_content(path: str) -> None:
+    """Report what a regular file holds, to those who want to know whether it changes. Raises DiskError."""
+    with _explained("read", path):
+        saw(path, "content", witness.look(path, "content"))
+
+
 def check_creatable(path: str) -> None:
     """Raise DiskError where open_directory(path, create=True) could not make what is missing. Changes nothing."""
     nearest = path
-    while not os.path.lexists(nearest):
+    while not exists(nearest):
         nearest = os.path.dirname(nearest)
     with open_directory(nearest) as directory:
         directory.check_writable()
@@ -486,13 +553,15 @@ def _number(name: str, look_up: Callable[[str], int], option: str, where: str) -
     if _NUMERIC.match(name) and int(name) <= _MAXIMUM_IDENTIFIER:
         return int(name)
     try:
-        return look_up(name)
+        number = look_up(name)
     except (KeyError, ValueError):
         raise InputError(
             "{0}: {1} {2!r} does not exist on this host; create it first, or correct the name".format(
                 where, option, name
             )
         ) from None
+    saw(name, "user" if option == "owner" else option, number)
+    return number
 
 
 def _attributes_of(found: os.stat_result) -> Attributes:

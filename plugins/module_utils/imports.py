@@ -10,6 +10,7 @@ Where the library moved a name between releases, the difference ends in this fil
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from typing import Optional, Sequence
@@ -65,6 +66,11 @@ def require_cryptography() -> None:
         )
 
 
+def library_file() -> str:
+    """A small file of the library that differs between its releases."""
+    return os.path.join(os.path.dirname(cryptography.__file__), "__about__.py")
+
+
 def _dotted(version: Sequence[int]) -> str:
     return ".".join(str(part) for part in version)
 
@@ -83,6 +89,7 @@ __all__ = [
     "ed25519",
     "hashes",
     "hmac",
+    "library_file",
     "modes",
     "oid",
     "pkcs7",

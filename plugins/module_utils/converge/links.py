@@ -17,7 +17,7 @@ from typing import AbstractSet, Container, Dict, Iterable, List, Mapping, Option
 from ..difference import Difference
 from ..document import Credential, Link
 from ..errors import InputError
-from ..files import Attributes, ContextOf, Directory, Entry, open_directory, prefix_for
+from ..files import Attributes, ContextOf, Directory, Entry, is_directory, open_directory, prefix_for
 from . import journal as journals
 from .contents import resolve
 from .journal import Journal
@@ -135,7 +135,7 @@ def unfinished(paths: Iterable[str], places: Places) -> Tuple[List[Tuple[str, st
     leftovers: List[Tuple[str, str]] = []
     differences = []
     for parent in sorted({os.path.dirname(path) for path in paths}):
-        if not os.path.isdir(parent):
+        if not is_directory(parent):
             continue
         with open_directory(parent, context_of=places.context_of) as directory:
             names = [name for name in directory.names() if name.startswith(prefix(places.directory))]
@@ -184,7 +184,7 @@ def removals(observation: Observation, places: Places, kept: Container[str] = ()
 
 def _parent(path: str, where: str, context_of: ContextOf) -> Directory:
     parent = os.path.dirname(path)
-    if not os.path.isdir(parent):
+    if not is_directory(parent):
         raise InputError("{0}: the directory {1} does not exist; create it first".format(where, parent))
     return open_directory(parent, context_of=context_of)
 
@@ -243,7 +243,7 @@ def _described(item: Placed) -> str:
 
 
 def _still_ours(path: str, kind: str, credential_directory: str, context_of: ContextOf) -> bool:
-    if not os.path.isdir(os.path.dirname(path)):
+    if not is_directory(os.path.dirname(path)):
         return False
     with open_directory(os.path.dirname(path), context_of=context_of) as directory:
         found = directory.entry(os.path.basename(path))

@@ -12,11 +12,13 @@ from __future__ import annotations
 import os
 from typing import Set, Tuple
 
+from ..files import saw_what_changes_by_itself
 from .observe import GENERATIONS
 
 
 def mounted_names(credential_directory: str) -> Set[str]:
     """The names of a credential's generations that any process has mounted, per /proc/*/mountinfo (proc(5))."""
+    saw_what_changes_by_itself()
     real = os.path.realpath(credential_directory)
     names: Set[str] = set()
     for process in os.listdir("/proc"):

@@ -40,6 +40,15 @@ def renewal_margin(certificate: Any, renew_before: int) -> timedelta:
     return min(timedelta(seconds=renew_before), lifetime / 3)
 
 
+def needed_from(wanted: Credential, material: Material) -> datetime:
+    """The first moment at which `needs` may judge otherwise than before, though nothing but the time has changed.
+
+    Only of what needs nothing now: a certificate whose time has not come yet is no concern here.
+    """
+    due = certificates.not_after(material.certificate) - renewal_margin(material.certificate, wanted.renew_before)
+    return min(due, *(certificates.not_after(one) for one in (material.certificate, *material.chain)))
+
+
 def _key(wanted: Credential, material: Material) -> List[Difference]:
     kind = private_keys.kind_of(material.key)
     if kind == wanted.key.kind:

@@ -95,6 +95,8 @@ def is_deployed(root: Directory, name: str) -> bool:
 
 def is_credential(root: Directory, name: str) -> bool:
     """Whether a directory below the root looks like a credential's. One that may not be looked into does not."""
+    if name.startswith("."):
+        return False
     try:
         if not _is_directory(root, name):
             return False

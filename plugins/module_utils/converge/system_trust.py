@@ -11,7 +11,7 @@ from typing import Tuple
 from .. import certificate as certificates
 from .. import system_bundle
 from ..errors import Error, FormatError, InputError
-from ..files import open_directory
+from ..files import open_directory, real_path
 
 SYSTEM = "system"
 
@@ -19,8 +19,8 @@ SYSTEM = "system"
 def system_certificates() -> Tuple[bytes, ...]:
     """The bundle's certificates as DER. Raises InputError where this host has none, DiskError, FormatError."""
     for path in system_bundle.PATHS:
-        if os.path.exists(path):
-            real = os.path.realpath(path)
+        real = real_path(path)
+        if real is not None:
             with open_directory(os.path.dirname(real)) as directory:
                 content = directory.read(os.path.basename(real), certificates.SIZE_LIMIT)
             try:

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The seal on a root directory: the result of the last full check, and all that it rests on.
+
+A run that changed something checks the whole host once more and, if nothing is left to do, writes down what that
+check was told, what it looked at, and until when its result holds. While all of it is as it was, the same check would
+come to the same result: it is not made again. The seal is looked at first, so this file and `witness.py` are all that
+a clean check loads.
+
+The seal holds no secret. The document, which has passphrases in it, is known again by a salted, slow hash: guessing a
+passphrase through it takes no less than through the stores beside it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import stat
+import sys
+import time
+from typing import Any, Dict, Optional
+
+from . import witness
+
+NAME = witness.SEAL
+MODE = 0o600
+VERSION = 1
+
+_ITERATIONS = 10_000
+_LARGEST = 16 * 1024 * 1024
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+def build(document: str, seen: witness.Seen, since: float, until: float, reply: Dict[str, Any]) -> bytes:
+    """A seal's content. `since` and `until` are seconds since 1970; the reply is what the check came to."""
+    salt = os.urandom(16)
+    return json.dumps(
+        {
+            "version": VERSION,
+            "salt": salt.hex(),
+            "document": _told(document, salt),
+            "since": since,
+            "until": until,
+            "paths": sorted(seen),
+            "seen": witness.digest(seen),
+            "reply": reply,
+        }
+    ).encode("ascii")
+
+
+def unbroken(document: str) -> Optional[Dict[str, Any]]:
+    """The reply of the last full check of this document, or None where that may not hold any longer.
+
+    Never raises for what is found on the disk: whatever is odd is the full check's to judge.
+    """
+    try:
+        return _unbroken(document, json.loads(document)["root"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _unbroken(document: str, root: str) -> Optional[Dict[str, Any]]:
+    if not os.path.isabs(root):
+        return None
+    directory = os.open(root, _OPEN_DIRECTORY)
+    try:
+        # In the middle of another run nothing holds; BlockingIOError is an OSError.
+        fcntl.flock(directory, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        seal = json.loads(_read(directory))
+        if seal["version"] != VERSION or not seal["since"] <= time.time() < seal["until"]:
+            return None
+        if _looked_at_again(seal["paths"]) != seal["seen"]:
+            return None
+        if _told(document, bytes.fromhex(seal["salt"])) != seal["document"]:
+            return None
+        reply = seal["reply"]
+        return reply if isinstance(reply, dict) else None
+    finally:
+        os.close(directory)
+
+
+def _read(directory: int) -> bytes:
+    with os.fdopen(os.open(NAME, _OPEN_FILE, dir_fd=directory), "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_uid not in (0, os.geteuid()) or found.st_mode & 0o022:
+            raise OSError("not written by us")
+        return file.read(_LARGEST)
+
+
+def _looked_at_again(paths: Any) -> str:
+    return witness.digest({(path, facet): witness.look(path, facet) for path, facet in paths})
+
+
+def _told(document: str, salt: bytes) -> str:
+    """A hash of what a check was told: the document without this run's answers, by whom and under which Python."""
+    raw = json.loads(document)
+    for credential in raw["credentials"]:
+        # Neither counts where no certificate is needed.
+        credential["answer"] = None
+        credential["may_request"] = True
+    told = json.dumps([raw, os.geteuid(), os.getegid(), sorted(os.getgroups()), sys.version], sort_keys=True)
+    return hashlib.pbkdf2_hmac("sha256", told.encode(), salt, _ITERATIONS).hex()
