@@ -5,22 +5,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from ansible import constants as C
-from ansible.module_utils.json_utils import _filter_non_json_lines
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.document import Answer, Document
 from ..module_utils.errors import Error, InputError, ReplyError
 from ..module_utils.imports import require_cryptography
-from ..module_utils.reply import MAXIMUM_SIZE, CredentialReply, Reply, decode
+from ..module_utils.reply import CredentialReply, Reply, decode
 from ..module_utils.state_directory import StateDirectory, open_state_directory
-from ..plugin_utils import authorities, exposure, issuing, results, wire
+from ..plugin_utils import authorities, exposure, issuing, launch, results, wire
 from ..plugin_utils.facts import check_facts
 from ..plugin_utils.inventory import Inventory, read_inventory
 from ..plugin_utils.issuers import selector
@@ -29,9 +27,8 @@ from ..plugin_utils.plain import plain
 from ..plugin_utils.registry import Registry
 from ..plugin_utils.rendering import Renderer, harmless
 
-_MODULE = "mutual.tls.credential_converge"
+_DOCUMENTATION = "mutual.tls.credential"
 _STATE_DIRECTORY = "mtls"
-_RELEVANT = ("changed", "failed", "msg", "reply", "exception")
 
 
 class ActionModule(ActionBase):
@@ -146,33 +143,44 @@ class ActionModule(ActionBase):
         settled: Dict[str, issuing.Settled],
         variables: Dict[str, Any],
     ) -> Mapping[str, CredentialReply]:
-        """Trip 2, with the answered credentials only. Where it goes wrong as a whole, each of them has failed."""
-        answered = []
-        for credential in document.credentials:
-            answer = settled.get(credential.name)
-            if isinstance(answer, Answer):
-                answered.append(replace(credential, answer=answer))
-        if not answered:
+        """Trip 2, about the answered credentials. Where it goes wrong as a whole, each of them has failed."""
+        answers = {name: answer for name, answer in settled.items() if isinstance(answer, Answer)}
+        if not answers:
             return {}
+        credentials = tuple(replace(one, answer=answers.get(one.name)) for one in document.credentials)
         try:
-            second = self._trip(replace(document, credentials=tuple(answered)), inventory, variables)
+            second = self._trip(replace(document, credentials=credentials), inventory, variables)
         except Error as error:
-            for credential in answered:
-                settled[credential.name] = issuing.Failed(str(error))
+            settled.update((name, issuing.Failed(str(error))) for name in answers)
             return {}
         return {reply.name: reply for reply in second.credentials}
 
     def _trip(self, document: Document, inventory: Inventory, variables: Dict[str, Any]) -> Reply:
         """Run the host's half. Raises ReplyError where no usable reply comes back."""
-        found = self._execute_module(
-            module_name=_MODULE, module_args={"document": wire.build(document)}, task_vars=variables
+        found = self._low_level_execute_command(
+            self._command(variables),
+            sudoable=True,
+            in_data=launch.standard_input(wire.build(document), bool(self._task.check_mode)),
         )
-        reply = plain(found.get("reply"), "the host's reply")
-        if found.get("failed") or not isinstance(reply, dict):
-            raise ReplyError(_why(found, inventory.secrets()))
-        decoded = decode(reply, [credential.name for credential in document.credentials])
+        answer = launch.answer(found.get("stdout") or "") or {}
+        reply = answer.get("reply")
+        if answer.get("failed") or not isinstance(reply, dict):
+            raise ReplyError(_why(answer, found, inventory.secrets()))
+        decoded = decode(reply, [credential.name for credential in document.in_turn()])
         issuing.check_states(document, decoded)
         return decoded
+
+    def _command(self, variables: Dict[str, Any]) -> str:
+        """Start Python on the host, the one that Ansible would run a module with.
+
+        Ansible finds out which when it prepares a module; ours has nothing but its documentation.
+        """
+        prepared = self._configure_module(module_name=_DOCUMENTATION, module_args={}, task_vars=variables)
+        # Before ansible-core 2.19 style, shebang, data and path; since then the module, which has them, and its path.
+        shebang = prepared[1] if len(prepared) == 4 else prepared[0].shebang
+        shell = self._connection._shell
+        start = shell.build_module_command(self._compute_environment_string(), shebang, "")
+        return "{0} -c {1}".format(start.strip(), shell.quote(launch.CODE))
 
     def _pipeline(self) -> None:
         """Send the document through the connection itself: without pipelining it would lie in temporary files.
@@ -190,18 +198,6 @@ class ActionModule(ActionBase):
                 "passphrases would lie in temporary files on the host: {0}".format(_why_not_pipelined(self._connection))
             )
 
-    def _parse_returned_data(self, res: Dict[str, Any], *arguments: Any, **options: Any) -> Dict[str, Any]:
-        """Ansible's own, fed with what we want to know alone.
-
-        Some releases take facts, warnings and deprecations over from here, whatever the action does with them later.
-        """
-        try:
-            only = {**res, "stdout": _relevant(res.get("stdout") or "")}
-            parsed: Dict[str, Any] = super()._parse_returned_data(only, *arguments, **options)
-        except RecursionError:
-            raise ReplyError("the host's reply is nested too deeply") from None
-        return parsed
-
 
 def _why_not_pipelined(connection: Any) -> str:
     """What stands in the way of pipelining, and what to do about it."""
@@ -216,17 +212,6 @@ def _why_not_pipelined(connection: Any) -> str:
         "the connection {0} cannot pipeline, or is told not to; use one that can, such as ssh, and set "
         "ANSIBLE_PIPELINING=1".format(getattr(connection, "transport", "in use"))
     )
-
-
-def _relevant(output: str) -> str:
-    """The module's output reduced to the keys that count; what is no JSON stays, for Ansible to say what it is."""
-    if len(output) > 2 * MAXIMUM_SIZE:
-        raise ReplyError("the host's reply is larger than {0} bytes".format(2 * MAXIMUM_SIZE))
-    try:
-        raw = json.loads(_filter_non_json_lines(output, objects_only=True)[0])
-    except ValueError:
-        return output
-    return json.dumps({key: raw[key] for key in _RELEVANT if key in raw})
 
 
 def _configure(
@@ -271,18 +256,14 @@ def _inventory_warning(path: str, variables: Mapping[str, Any]) -> List[str]:
     return []
 
 
-def _why(found: Mapping[str, Any], secrets: List[str]) -> str:
-    """Why the host's half gave no reply. Its own error is text for people; a crash is known by its last line.
-
-    Since ansible-core 2.19 a crash is an `exception` and nothing else; a module's own failure carries one, too.
-    """
-    message = results.visible(str(found.get("msg") or ""))
-    if found.get("failed") and found.get("module_stderr") is None and message:
+def _why(answer: Mapping[str, Any], found: Mapping[str, Any], secrets: List[str]) -> str:
+    """Why the host's half gave no reply. Its own error is text for people; a crash is known by its last line."""
+    message = results.visible(str(answer.get("msg") or ""))
+    if answer.get("failed") and message:
         return harmless(message, secrets)
-    crash = getattr(getattr(found.get("exception"), "event", None), "msg", None)
-    noise = str(found.get("module_stderr") or found.get("module_stdout") or crash or "").strip().splitlines()
+    noise = str(found.get("stderr") or found.get("stdout") or "").strip().splitlines()
     last = harmless(results.visible(noise[-1]), secrets) if noise else "nothing"
     return (
-        "the module that does the work on the host gave no result; check that ansible_python_interpreter is a Python "
+        "the program that does the work on the host gave no result; check that ansible_python_interpreter is a Python "
         ">= 3.9 and that the user may run it. The last that it said: {0}".format(last)
     )

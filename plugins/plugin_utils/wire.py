@@ -13,6 +13,7 @@ import json
 from typing import Any, Dict, Iterable, List, Mapping, Set
 
 from ..module_utils.document import VERSION, Access, Credential, Document
+from . import launch
 
 
 def build(document: Document) -> str:
@@ -20,6 +21,7 @@ def build(document: Document) -> str:
     return json.dumps(
         {
             "version": VERSION,
+            "code": launch.DIGEST,
             "root": document.root,
             "lock_timeout": int(document.lock_timeout),
             "names": list(document.names),

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The first thing that runs on a host: takes the rest from standard input and starts it.
+
+Executed as it is, without a package around it and perhaps by an old Python, so it is written for any. Nothing is
+written to the host's disk, neither code nor arguments: what is imported comes from memory. The input's lines, after
+this file itself, are the sources (see plugin_utils/launch.py) and the arguments.
+"""
+
+import base64
+import importlib
+import importlib.machinery
+import json
+import sys
+import zlib
+
+if False:  # for type checkers: no host needs to load these
+    import types
+    import typing
+
+
+class Sources:
+    """Imports the package `mutual_tls` from a map of file names to source text (PEP 451)."""
+
+    package = "mutual_tls"
+
+    def __init__(self, sources: "dict[str, str]") -> None:
+        self._sources = sources
+
+    def _file(self, name: str) -> str:
+        path = name[len(self.package) + 1 :].replace(".", "/")
+        package = (path + "/" if path else "") + "__init__.py"
+        return package if package in self._sources else path + ".py"
+
+    def find_spec(
+        self, name: str, path: object = None, target: object = None
+    ) -> "importlib.machinery.ModuleSpec | None":
+        if name != self.package and not name.startswith(self.package + "."):
+            return None
+        file = self._file(name)
+        if file not in self._sources:
+            return None
+        # Any: it is a loader by what it can do, not by its class, whose module costs time to import.
+        loader: typing.Any = self
+        return importlib.machinery.ModuleSpec(name, loader, is_package=file.endswith("__init__.py"))
+
+    def create_module(self, spec: "importlib.machinery.ModuleSpec") -> None:
+        """The import system makes the module."""
+
+    def exec_module(self, module: "types.ModuleType") -> None:
+        file = self._file(module.__name__)
+        exec(compile(self._sources[file], "mutual.tls/" + file, "exec", dont_inherit=True), module.__dict__)
+
+
+def start(stream: "typing.BinaryIO") -> None:
+    """Read the sources and the arguments, and run."""
+    sources = json.loads(zlib.decompress(base64.b64decode(stream.readline())).decode("utf-8"))
+    arguments = json.loads(stream.readline().decode("utf-8"))
+    minimum = arguments.pop("minimum_python")
+    if list(sys.version_info[:2]) < minimum:
+        needed, found = (".".join(str(part) for part in version) for version in (minimum, sys.version_info[:2]))
+        message = (
+            "Python {0} or newer is needed on this host, but {1} is {2}; point ansible_python_interpreter to a newer "
+            "one".format(needed, sys.executable, found)
+        )
+        print(json.dumps({"failed": True, "msg": message}))
+        return
+    sys.meta_path.insert(0, Sources(sources))
+    importlib.import_module("mutual_tls.entry").main(**arguments)
+
+
+start(sys.stdin.buffer)

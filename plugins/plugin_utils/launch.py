@@ -1,0 +1,81 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Start the host's half without a module: one command there, everything else through its standard input.
+
+Ansible's way to run a module spends most of its time on the host: Python reads a script of several hundred kilobytes
+from its standard input byte by byte, writes a zip file, and compiles Ansible's own module library. Here the command is
+a short constant; the sources come compressed on one line, are imported from memory, and only those that are needed.
+Nothing is written to the host's disk, and no secret stands in a command line.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zlib
+from pathlib import Path
+from typing import Any, Dict, Mapping
+
+from ..module_utils import errors
+from ..module_utils.errors import ReplyError
+from ..module_utils.imports import MINIMUM_PYTHON
+from ..module_utils.reply import MAXIMUM_SIZE
+
+_TOP = Path(errors.__file__).parent
+_BOOTSTRAP = "bootstrap.py"
+# Of no use to the host's half; the controller's own, and the library of other modules.
+_LEFT_OUT = ("handshake/", "ownca/")
+
+CODE = (
+    "import sys; sys.path[:] = [path for path in sys.path if path]; stream = sys.stdin.buffer; "
+    "exec(stream.read(int(stream.readline())))"
+)
+"""What Python is told to execute. The empty path is the working directory: anybody may have put a json.py there."""
+
+
+def _sources() -> Dict[str, str]:
+    """What may be imported on hosts, by its path below module_utils."""
+    paths = {path.relative_to(_TOP).as_posix(): path for path in sorted(_TOP.rglob("*.py"))}
+    sources = {
+        name: path.read_text(encoding="utf-8")
+        for name, path in paths.items()
+        if name != _BOOTSTRAP and not name.startswith(_LEFT_OUT)
+    }
+    return {"__init__.py": "", **sources}
+
+
+def _input_of(sources: Mapping[str, str]) -> bytes:
+    bootstrap = (_TOP / _BOOTSTRAP).read_bytes()
+    packed = base64.b64encode(zlib.compress(json.dumps(sources).encode("ascii"), 9))
+    return b"%d\n%s%s\n" % (len(bootstrap), bootstrap, packed)
+
+
+# Once, when Ansible loads the action: before it forks a worker for every host.
+_SOURCES = _sources()
+_INPUT = _input_of(_SOURCES)
+DIGEST = hashlib.sha256(_INPUT).hexdigest()
+"""SHA-256 of the host's code: other code may judge otherwise."""
+
+
+def standard_input(document: str, check: bool) -> bytes:
+    """What the started Python reads: sources and arguments, ASCII only, so that every connection can carry it."""
+    arguments = {"document": document, "check": check, "minimum_python": MINIMUM_PYTHON}
+    return _INPUT + json.dumps(arguments).encode("ascii") + b"\n"
+
+
+def answer(output: str) -> Mapping[str, Any] | None:
+    """The host's answer in what it printed, or None where there is none. Raises ReplyError for one too large."""
+    if len(output) > 2 * MAXIMUM_SIZE:
+        raise ReplyError("the host's reply is larger than {0} bytes".format(2 * MAXIMUM_SIZE))
+    for line in reversed(output.splitlines()):
+        if line.startswith("{"):
+            try:
+                found = json.loads(line)
+            except ValueError:
+                return None
+            except RecursionError:
+                raise ReplyError("the host's reply is nested too deeply") from None
+            return found if isinstance(found, dict) else None
+    return None
