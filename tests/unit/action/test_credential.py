@@ -27,7 +27,7 @@ from ansible_collections.mutual.tls.plugins.action.credential import ActionModul
 from ansible_collections.mutual.tls.plugins.module_utils import certificate as certificates
 from ansible_collections.mutual.tls.plugins.module_utils import name as names
 from ansible_collections.mutual.tls.plugins.module_utils import private_key, request
-from ansible_collections.mutual.tls.plugins.module_utils.converge import run as converge_module
+from ansible_collections.mutual.tls.plugins.module_utils.converge import host as converge_module
 from ansible_collections.mutual.tls.plugins.module_utils.converge.run import converge
 from ansible_collections.mutual.tls.plugins.module_utils.document import parse
 from ansible_collections.mutual.tls.plugins.module_utils.ownca import create
@@ -73,14 +73,17 @@ class Action(ActionModule):  # type: ignore[misc]
     documents: List[str]
     crash: Optional[str] = None
 
-    def _execute_module(self, module_name: str = "", module_args: Any = None, **_options: Any) -> Dict[str, Any]:
+    def _command(self, variables: Dict[str, Any]) -> str:
+        return "python3 -c ..."
+
+    def _low_level_execute_command(self, cmd: str, sudoable: bool = True, in_data: bytes = b"") -> Dict[str, Any]:
         assert self._is_pipelining_enabled("new"), "the document would lie in a temporary file"
-        assert isinstance(module_args["document"], str), "of a map, Ansible would mask each value wherever it stands"
-        self.documents.append(module_args["document"])
+        arguments = json.loads(in_data.splitlines()[-1])
+        self.documents.append(arguments["document"])
         if self.crash is not None:
-            return {"failed": True, "msg": "MODULE FAILURE", "module_stderr": self.crash, "rc": 1}
-        reply = converge(parse(module_args["document"]), bool(self._task.check_mode), lambda path: None)
-        return {"changed": reply.changed, "reply": json.loads(json.dumps(encode(reply)))}
+            return {"stdout": "", "stderr": self.crash, "rc": 1}
+        reply = converge(parse(arguments["document"]), arguments["check"], lambda path: None)
+        return {"stdout": "\n" + json.dumps({"reply": encode(reply)}) + "\n", "stderr": "", "rc": 0}
 
 
 class World:
