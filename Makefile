@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit integration matrix ansible-matrix mutations sanity clean .venv
+.PHONY: help demo test lint unit integration matrix ansible-matrix mutations sanity bench clean .venv
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,9 @@ mutations: .venv/.development ## Break each invariant on purpose; its tests must
 
 sanity: .venv/.development ## ansible-test sanity on the built collection
 	$(TESTS).sanity.run
+
+bench: .venv ## Measure beside what people use today, as root, for two hours: docs/performance.md
+	$(TESTS).bench $(BENCH)
 
 clean: ## Remove what the targets above have made
 	rm -rf .venv .cache .ansible .pytest_cache .mypy_cache .ruff_cache .hypothesis build
