@@ -14,6 +14,7 @@ from typing import List
 from . import fleet
 from .accounts import USERS
 from .errors import FleetError, require_root
+from .keeper_client import is_up, take_down
 from .places import Places
 from .roots import DEBIAN, build_roots
 from .specification import HostSpec, parse_kind
@@ -71,18 +72,20 @@ def _down(arguments: argparse.Namespace) -> None:
     for name in names:
         if name not in fleet.names():
             raise FleetError(f"There is no fleet '{name}'.")
-        fleet.take_down(Places(name))
+        take_down(Places(name))
 
 
 def _list(_arguments: argparse.Namespace) -> None:
     for name in fleet.names():
-        if not fleet.is_up(name):
-            print(f"{name}: left by a crash; `down --name {name}` removes it")
-            continue
-        hosts = fleet.Fleet.attach(name).hosts
-        print(f"{name}: {Places(name).inventory}")
-        for host in hosts:
-            print(f"  {host.name} {host.address}")
+        places = Places(name)
+        if not is_up(places):
+            print(f"{name}: was killed, and has left files; `down --name {name}` removes them")
+        elif not places.description.exists():
+            print(f"{name}: is coming up")
+        else:
+            print(f"{name}: {places.inventory}")
+            for host in fleet.Fleet.attach(name).hosts:
+                print(f"  {host.name} {host.address}")
 
 
 def _roots(_arguments: argparse.Namespace) -> None:

@@ -19,13 +19,17 @@ import socket
 import stat
 import subprocess
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from . import accounts, kernel
 from .errors import program
 
-READY = b"ready"
+READY = "ready"
+"""What the keeper hears when its order is carried out; anything else says why it is not."""
 _SSHD_SECONDS = 30
+_SSHD_LOG = "/run/sshd.log"
+_NOTIFY = "/run/sshd.notify"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MESSAGE = 1 << 20
 
 # name, minor number; all have the major number 1, but tty
@@ -50,6 +54,7 @@ Subsystem sftp internal-sftp
 
 
 def main() -> None:
+    os.umask(0o022)
     keeper = socket.socket(fileno=os.dup(0))
     # Until the host has a /proc of its own, this is the process id as the keeper sees it.
     keeper.send(os.readlink("/proc/self").encode())
@@ -59,9 +64,9 @@ def main() -> None:
     _write_files(host)
     if not host["cryptography"]:
         _remove_cryptography()
-    _start_sshd()
-    keeper.send(READY)
-    _serve(keeper)
+    sshd = _Sshd()
+    keeper.send(sshd.start().encode())
+    _serve(keeper, sshd)
 
 
 def _configure_network(host: Dict[str, Any]) -> None:
@@ -128,32 +133,51 @@ def _write(path: str, text: str, mode: int = 0o644) -> None:
 
 def _remove_cryptography() -> None:
     command = ["apt-get", "--quiet", "--yes", "purge", "--auto-remove", "python3-cryptography"]
-    subprocess.run(command, check=True, env={**_environment(), "DEBIAN_FRONTEND": "noninteractive"})
+    subprocess.run(command, check=True, env={"PATH": _PATH, "DEBIAN_FRONTEND": "noninteractive"})
 
 
-def _environment() -> Dict[str, str]:
-    return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+class _Sshd:
+    """The ssh server, a child of this process."""
+
+    def __init__(self) -> None:
+        self._process: Optional[subprocess.Popen[bytes]] = None
+
+    def start(self) -> str:
+        """Start it unless it runs; "ready" once it listens, which it tells its service manager, or why it does not."""
+        if self._process is not None and self._process.poll() is None:
+            return READY
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications:
+            notifications.bind(_NOTIFY)
+            process = subprocess.Popen(
+                # Its log is not on the disk: an open file there would keep the disk from becoming read-only.
+                ["/usr/sbin/sshd", "-D", "-E", _SSHD_LOG],
+                stdin=subprocess.DEVNULL,
+                env={"PATH": _PATH, "NOTIFY_SOCKET": _NOTIFY},
+                start_new_session=True,
+            )
+            listens = _await_notification(notifications, process.pid)
+        os.unlink(_NOTIFY)
+        self._process = process
+        if listens:
+            return READY
+        return f"sshd does not listen; its log says:\n{Path(_SSHD_LOG).read_text(encoding='utf-8')[-2000:]}"
 
 
-def _start_sshd() -> None:
-    """Start sshd and return once it listens, which it tells its service manager: this process."""
-    address = "/run/sshd.notify"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications:
-        notifications.bind(address)
-        notifications.settimeout(_SSHD_SECONDS)
-        # Its log is not on the disk: an open file there would keep the disk from becoming read-only.
-        subprocess.Popen(
-            ["/usr/sbin/sshd", "-D", "-E", "/run/sshd.log"],
-            stdin=subprocess.DEVNULL,
-            env={**_environment(), "NOTIFY_SOCKET": address},
-            start_new_session=True,
-        )
-        while b"READY=1" not in notifications.recv(_MESSAGE):
-            pass
-    os.unlink(address)
+def _await_notification(notifications: socket.socket, sender: int) -> bool:
+    ended = os.pidfd_open(sender)
+    watched: List[Any] = [notifications, ended]
+    try:
+        while True:
+            readable = select.select(watched, [], [], _SSHD_SECONDS)[0]
+            if notifications not in readable:
+                return False
+            if b"READY=1" in notifications.recv(_MESSAGE):
+                return True
+    finally:
+        os.close(ended)
 
 
-def _serve(keeper: socket.socket) -> None:
+def _serve(keeper: socket.socket, sshd: _Sshd) -> None:
     woken, wake = os.pipe()
     for end in (woken, wake):
         os.set_blocking(end, False)
@@ -173,9 +197,10 @@ def _serve(keeper: socket.socket) -> None:
             if order == b"kill":
                 os.kill(-1, signal.SIGKILL)
                 _reap(0)
-            elif order == b"start":
-                _start_sshd()
-            keeper.send(READY)
+                answer = READY
+            else:
+                answer = sshd.start()
+            keeper.send(answer.encode())
 
 
 def _reap(options: int) -> None:

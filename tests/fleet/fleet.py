@@ -9,35 +9,31 @@ import dataclasses
 import fcntl
 import json
 import os
-import select
 import socket
-import struct
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Dict, Iterator, List, Optional, Sequence, Type
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Type
 
 from .errors import FleetError, program, require_root
-from .host import Host, ask_keeper
+from .host import Host
 from .inventory import inventory, known_hosts
-from .keeper import ip_batch
-from .masters import end_masters
+from .keeper_client import ask, is_up, remove_remains, take_down
+from .network import address, connect_machine
 from .places import BASE, REPOSITORY, Places
-from .roots import build_roots
+from .roots import MACHINE, build_roots
 from .specification import HostSpec, check_name, complete
 
-_END_SECONDS = 60
 _NETWORKS = 250
 
 
 class Fleet:
     """A running fleet. As a context manager it is down at the block's end."""
 
-    def __init__(self, places: Places, link: str, hosts: Sequence[Host]) -> None:
+    def __init__(self, places: Places, hosts: Sequence[Host]) -> None:
         self.places = places
-        self.link = link
         self.hosts = list(hosts)
         self._keeper: Optional[subprocess.Popen[bytes]] = None
 
@@ -61,54 +57,51 @@ class Fleet:
     def up(cls, name: str, specs: Sequence[HostSpec], owned: bool = True) -> Fleet:
         """Bring up a fleet; all its hosts can be reached over ssh when this returns.
 
-        owned: the fleet ends with this process, however that ends. Otherwise it stays until `down`.
-        What a fleet of this name left that ended by a crash is removed first; FleetError if there is a running one.
+        owned: the fleet ends with this process, however that ends. Otherwise it stays until it is taken down.
+        What a killed fleet of this name has left is removed first. FleetError if a fleet of this name runs, a
+        specification is wrong, a program is missing, or a host does not start; nothing is left then.
         """
         require_root()
         check_name(name)
         specs = complete(specs)
-        for needed in ("ip", "nsenter", "sshd", "ssh-keygen", "unshare"):
+        for needed in ("ip", "nsenter", "ssh-keygen", "unshare"):
             program(needed)
+        if any(spec.release == MACHINE for spec in specs):
+            program("sshd")
         roots = build_roots(spec.release for spec in specs)
-        places = Places(name)
-        with _one_at_a_time():
-            if places.directory.exists():
-                if _keeper_pid(places) is not None:
-                    raise FleetError(f"The fleet '{name}' is up already: take it down first, or choose another name.")
-                _remove_remains(places)
-            places.make()
-            network = _free_network()
-            fleet = cls(places, f"mtls{network}", [])
-            try:
-                fleet._start_keeper(network, owned)
-            except BaseException:
-                fleet.down()
-                raise
-        try:
+        fleet = cls(Places(name), [])
+        with ExitStack() as undo:
+            with _one_at_a_time():
+                if is_up(fleet.places):
+                    raise FleetError(f"The fleet '{name}' is up already: take it down, or choose another name.")
+                undo.callback(fleet.down)
+                remove_remains(fleet.places)
+                fleet.places.make()
+                network = _free_network()
+                fleet._start_keeper(network)
             fleet._start_hosts(network, specs, roots)
-        except BaseException:
-            fleet.down()
-            raise
+            if not owned:
+                ask(fleet.places, {"command": "release"})
+            undo.pop_all()
         return fleet
 
     @classmethod
     def attach(cls, name: str) -> Fleet:
         """A fleet that is up already, brought up by this or another process."""
         places = Places(name)
-        if not places.description.exists() or _keeper_pid(places) is None:
+        if not (is_up(places) and places.description.exists()):
             raise FleetError(f"There is no running fleet '{name}'.")
         known = json.loads(places.description.read_text(encoding="utf-8"))
-        hosts = [Host(places, HostSpec(**item["spec"]), item["description"]) for item in known["hosts"]]
-        return cls(places, known["link"], hosts)
+        return cls(places, [Host(places, HostSpec(**item["spec"]), item["description"]) for item in known])
 
-    def _start_keeper(self, network: int, owned: bool) -> None:
+    def _start_keeper(self, network: int) -> None:
         for key in (self.places.host_key, self.places.client_key):
             _make_key(key)
-        command = [program("unshare"), "--net", sys.executable, "-m", f"{__package__}.keeper", self.name, self.link]
+        link = f"mtls{network}"
         with self.places.keeper_log.open("wb") as log:
             self._keeper = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE if owned else subprocess.DEVNULL,
+                [program("unshare"), "--net", sys.executable, "-m", f"{__package__}.keeper", self.name, link],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=REPOSITORY,
@@ -117,40 +110,38 @@ class Fleet:
         assert self._keeper.stdout is not None
         with self._keeper.stdout as output:
             if output.readline() != b"listening\n":
-                log_text = self.places.keeper_log.read_text(encoding="utf-8", errors="replace")
-                raise FleetError(f"The fleet's keeper did not start: {log_text.strip()}")
-        ip_batch(f"address add 10.99.{network}.254/24 dev {self.link}", f"link set {self.link} up")
+                raise FleetError(f"The keeper of the fleet '{self.name}' did not start. {self.places.keeper_words()}")
+        connect_machine(link, network)
 
     def _start_hosts(self, network: int, specs: Sequence[HostSpec], roots: Dict[str, Path]) -> None:
-        addresses = {spec.name: f"10.99.{network}.{number}" for number, spec in enumerate(specs, 1)}
-        host_public_key = _public_key(self.places.host_key)
-        common = {
+        addresses = {spec.name: address(network, number) for number, spec in enumerate(specs, 1)}
+        host_public_key = _read(_public(self.places.host_key))
+        common: Dict[str, Any] = {
             "addresses": addresses,
-            "host_key": self.places.host_key.read_text(encoding="utf-8"),
+            "host_key": _read(self.places.host_key),
             "host_public_key": host_public_key,
-            "client_public_key": _public_key(self.places.client_key),
+            "client_public_key": _read(_public(self.places.client_key)),
             "mount_point": str(self.places.mount_point),
         }
         for number, spec in enumerate(specs, 1):
             own = {"address": addresses[spec.name], "root": str(roots[spec.release]), "port": f"port{number}"}
-            description = {**dataclasses.asdict(spec), **common, **own}
-            self.hosts.append(Host(self.places, spec, description))
-        known = [{"spec": dataclasses.asdict(host.spec), "description": host.description} for host in self.hosts]
-        self.places.description.write_text(json.dumps({"link": self.link, "hosts": known}), encoding="utf-8")
-        self.places.known_hosts.write_text(known_hosts(f"10.99.{network}.", host_public_key), encoding="utf-8")
+            self.hosts.append(Host(self.places, spec, {**dataclasses.asdict(spec), **common, **own}))
+        self.places.known_hosts.write_text(known_hosts(addresses.values(), host_public_key), encoding="utf-8")
         self.places.inventory.write_text(inventory(self.places, specs, addresses), encoding="utf-8")
         self.reset()
+        known = [{"spec": dataclasses.asdict(host.spec), "description": host.description} for host in self.hosts]
+        self.places.description.write_text(json.dumps(known), encoding="utf-8")
 
     def reset(self) -> None:
         """Start all hosts anew, at the same time, with empty disks and their network in order."""
-        ask_keeper(self.places, {"command": "boot", "hosts": [host.description for host in self.hosts]})
+        ask(self.places, {"command": "boot", "hosts": [host.description for host in self.hosts]})
 
     def down(self) -> None:
         """Take the fleet down. When this returns nothing is left of it."""
         take_down(self.places)
         if self._keeper is not None:
-            if self._keeper.stdin is not None:
-                self._keeper.stdin.close()
+            assert self._keeper.stdin is not None
+            self._keeper.stdin.close()
             self._keeper.wait()
 
     def __enter__(self) -> Fleet:
@@ -167,47 +158,7 @@ class Fleet:
 
 def names() -> List[str]:
     """All fleets that are up, or have left files."""
-    return sorted(path.name for path in BASE.iterdir() if path.is_dir()) if BASE.exists() else []
-
-
-def is_up(name: str) -> bool:
-    """Whether a fleet runs; one that does not has left files by a crash."""
-    return _keeper_pid(Places(name)) is not None
-
-
-def take_down(places: Places) -> None:
-    """End a fleet's keeper, with all that hangs on it, and remove its files."""
-    pid = _keeper_pid(places)
-    if pid is not None:
-        process = os.pidfd_open(pid)
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-                connection.connect(str(places.socket))
-                connection.sendall(b'{"command": "end"}\n')
-                if not select.select([process], [], [], _END_SECONDS)[0]:
-                    raise FleetError(f"The keeper of the fleet '{places.name}', process {pid}, does not end.")
-        finally:
-            os.close(process)
-    if places.directory.exists():
-        _remove_remains(places)
-
-
-def _remove_remains(places: Places) -> None:
-    """Remove what a fleet left whose keeper was killed: the kernel has removed the rest."""
-    end_masters(places.control)
-    places.remove()
-
-
-def _keeper_pid(places: Places) -> Optional[int]:
-    """The process that listens at the fleet's socket; None where nobody does."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        try:
-            connection.connect(str(places.socket))
-        except (FileNotFoundError, ConnectionRefusedError):
-            return None
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        pid: int = struct.unpack("3i", credentials)[0]
-        return pid
+    return sorted(path.name for path in BASE.iterdir()) if BASE.exists() else []
 
 
 @contextmanager
@@ -227,7 +178,7 @@ def _free_network() -> int:
     for number in range(_NETWORKS):
         if f"mtls{number}" not in taken:
             return number
-    raise FleetError("All networks 10.99.0.0/24 to 10.99.249.0/24 are taken by fleets.")
+    raise FleetError(f"All networks 10.99.0.0/24 to 10.99.{_NETWORKS - 1}.0/24 are taken by fleets.")
 
 
 def _make_key(path: Path) -> None:
@@ -235,5 +186,9 @@ def _make_key(path: Path) -> None:
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
-def _public_key(path: Path) -> str:
-    return path.with_name(path.name + ".pub").read_text(encoding="utf-8")
+def _public(key: Path) -> Path:
+    return key.with_name(key.name + ".pub")
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")

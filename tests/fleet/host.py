@@ -5,36 +5,19 @@
 
 from __future__ import annotations
 
-import json
-import socket
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 from .errors import FleetError, program
+from .inventory import ssh_options
+from .keeper_client import ask
 from .places import Places
 from .specification import HostSpec
 
-_SECONDS = 300
-
-
-def ask_keeper(places: Places, request: Mapping[str, Any]) -> Dict[str, int]:
-    """Have a fleet's keeper do something; host → id of its first process. FleetError says what went wrong."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(_SECONDS)
-        connection.connect(str(places.socket))
-        with connection.makefile("rw", encoding="utf-8") as stream:
-            stream.write(json.dumps(request) + "\n")
-            stream.flush()
-            line = stream.readline()
-    if not line:
-        raise FleetError(f"The keeper of the fleet '{places.name}' has ended; its log is {places.keeper_log}.")
-    answer = json.loads(line)
-    if "error" in answer:
-        raise FleetError(answer["error"])
-    pids: Dict[str, int] = answer["pids"]
-    return pids
+_FILLING = "/filling"
 
 
 @dataclass(frozen=True)
@@ -63,7 +46,10 @@ class Host:
     @property
     def pid(self) -> int:
         """The host's first process, as this machine counts processes; another one after `reset`."""
-        return ask_keeper(self.places, {"command": "pids"})[self.name]
+        pids = ask(self.places, {"command": "look"})
+        if self.name not in pids:
+            raise FleetError(f"The host {self.name} does not run; a reset starts it.")
+        return pids[self.name]
 
     def path(self, path: str) -> Path:
         """A file of the host, seen from here. Absolute links in it lead into this machine's files, not the host's."""
@@ -73,7 +59,7 @@ class Host:
         self, command: Sequence[str], user: Optional[str] = None, text_input: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in the host, not over ssh: it works when the network is cut, too. Its status is not checked."""
-        inside = [program("nsenter"), "--target", str(self.pid), "--all", "--root", "--wdns=/"]
+        inside = [program("nsenter"), "--target", str(self.pid), "--all", "--root", "--wd"]
         as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--reset-env"] if user else []
         environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
         return subprocess.run(
@@ -85,21 +71,50 @@ class Host:
             check=False,
         )
 
-    def ssh_command(self, user: Optional[str] = None) -> Sequence[str]:
-        """A command line that logs in; append what to run there."""
-        from .inventory import ssh_options
-
-        options = [*ssh_options(self.places).split(), "-i", str(self.places.client_key)]
-        return ["ssh", *options, f"{user or self.spec.user}@{self.address}"]
+    def ssh_command(self) -> Sequence[str]:
+        """A command line that logs in as the inventory's user; append what to run there."""
+        key = ["-i", str(self.places.client_key)]
+        return ["ssh", *ssh_options(self.places).split(), *key, f"{self.spec.user}@{self.address}"]
 
     def reset(self) -> None:
         """End the host and start it anew with an empty disk and its network in order."""
-        ask_keeper(self.places, {"command": "boot", "hosts": [self.description]})
+        ask(self.places, {"command": "boot", "hosts": [self.description]})
+
+    def cut(self) -> None:
+        """Pull the network plug: nothing reaches the host, and connections to it hang."""
+        self._change("link", state="down")
+
+    def join(self) -> None:
+        """Plug the network in again after `cut`."""
+        self._change("link", state="up")
+
+    def latency(self, milliseconds: float) -> None:
+        """Make the round trip to the host take so much longer than it takes by itself; 0 ends that."""
+        self._change("latency", milliseconds=milliseconds)
+
+    def fill_disk(self) -> None:
+        """Leave no byte free on the host's disk. That takes as much of this machine's memory as was free there."""
+        with open(self.path(_FILLING), "wb", buffering=0) as file:
+            free = os.fstatvfs(file.fileno())
+            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
+
+    def free_disk(self) -> None:
+        """Give the host its free space back after `fill_disk`."""
+        self.path(_FILLING).unlink()
+
+    def read_only(self, wanted: bool) -> None:
+        """Make the host's root read-only, or writable again; FleetError where a file there is open for writing."""
+        outcome = self.run(["mount", "-o", f"remount,bind,{'ro' if wanted else 'rw'}", "/"])
+        if outcome.returncode != 0:
+            raise FleetError(f"{self.name}: {outcome.stderr.strip()}")
 
     def kill(self) -> None:
         """Kill every process of the host at once; it has no sshd until `start`."""
-        ask_keeper(self.places, {"command": "kill", "host": self.name})
+        self._change("kill")
 
     def start(self) -> None:
         """Start sshd after `kill`; it listens when this returns."""
-        ask_keeper(self.places, {"command": "start", "host": self.name})
+        self._change("start")
+
+    def _change(self, command: str, **arguments: Any) -> None:
+        ask(self.places, {"command": command, "host": self.name, **arguments})

@@ -12,9 +12,9 @@ from .places import Places
 from .specification import HostSpec
 
 
-def known_hosts(network: str, host_public_key: str) -> str:
-    """One line for all hosts of a network ("10.99.3."): they have the same key."""
-    return f"{network}* {host_public_key}"
+def known_hosts(addresses: Iterable[str], host_public_key: str) -> str:
+    """The file by which ssh knows the hosts: they all have the same key."""
+    return "".join(f"{address} {host_public_key}" for address in addresses)
 
 
 def ssh_options(places: Places) -> str:

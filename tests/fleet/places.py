@@ -40,6 +40,11 @@ class Places:
         """What the host's first process has printed."""
         return self.directory / f"{host}.log"
 
+    def keeper_words(self) -> str:
+        """What the keeper's log says, as a sentence."""
+        text = self.keeper_log.read_text(encoding="utf-8", errors="replace").strip() if self.keeper_log.exists() else ""
+        return f"Its log says:\n{text}" if text else "It has logged nothing."
+
     def remove(self) -> None:
         """Remove all files; nothing may be using them any more."""
         shutil.rmtree(self.directory)

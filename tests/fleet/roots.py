@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Dict, Iterable, Iterator, List
 
 from .errors import FleetError, program
+from .places import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
 CACHE = REPOSITORY / ".cache" / "fleet" / "roots"
 HOOK = Path(__file__).resolve().parent / "local_repository.sh"
 
