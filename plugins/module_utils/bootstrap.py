@@ -64,10 +64,13 @@ def start(stream: "typing.BinaryIO") -> None:
             "Python {0} or newer is needed on this host, but {1} is {2}; point ansible_python_interpreter to a newer "
             "one".format(needed, sys.executable, found)
         )
-        print(json.dumps({"failed": True, "msg": message}))
+        # On a line of its own, as in entry.py.
+        print("\n" + json.dumps({"failed": True, "msg": message}))
         return
     sys.meta_path.insert(0, Sources(sources))
     importlib.import_module("mutual_tls.entry").main(**arguments)
 
 
-start(sys.stdin.buffer)
+# Who only imports it, as tools do with every file, has nothing on standard input.
+if __name__ == "__main__":
+    start(sys.stdin.buffer)

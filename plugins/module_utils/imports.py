@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import Optional, Sequence
+from typing import List, Optional, Sequence
 
 from .errors import DependencyError
 
@@ -66,6 +66,11 @@ def require_cryptography() -> None:
         )
 
 
+def library_places() -> List[str]:
+    """Where Python looks for the library, in this order; it is in the first that is a directory."""
+    return [os.path.join(path, "cryptography") for path in sys.path]
+
+
 def library_file() -> str:
     """A small file of the library that differs between its releases."""
     return os.path.join(os.path.dirname(cryptography.__file__), "__about__.py")
@@ -90,6 +95,7 @@ __all__ = [
     "hashes",
     "hmac",
     "library_file",
+    "library_places",
     "modes",
     "oid",
     "pkcs7",

@@ -21,7 +21,7 @@ import os
 import stat
 import sys
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Mapping, Optional
 
 from . import witness
 
@@ -38,28 +38,23 @@ _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 def build(document: str, seen: witness.Seen, since: float, until: float, reply: Dict[str, Any]) -> bytes:
     """A seal's content. `since` and `until` are seconds since 1970; the reply is what the check came to."""
     salt = os.urandom(16)
-    return json.dumps(
-        {
-            "version": VERSION,
-            "salt": salt.hex(),
-            "document": _told(document, salt),
-            "since": since,
-            "until": until,
-            "paths": sorted(seen),
-            "seen": witness.digest(seen),
-            "reply": reply,
-        }
-    ).encode("ascii")
+    seal = {"version": VERSION, "since": since, "until": until, "seen": witness.digest(seen), "reply": reply}
+    bound = _bound(document, seal, salt)
+    return json.dumps({**seal, "paths": sorted(seen), "salt": salt.hex(), "bound": bound}).encode("ascii")
 
 
 def unbroken(document: str) -> Optional[Dict[str, Any]]:
     """The reply of the last full check of this document, or None where that may not hold any longer.
 
-    Never raises for what is found on the disk: whatever is odd is the full check's to judge.
+    Never raises for what is found on the disk: whatever is odd is the full check's to judge. So is a trip with
+    answers, which is about the answered credentials only.
     """
     try:
-        return _unbroken(document, json.loads(document)["root"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        told = json.loads(document)
+        if any(credential["answer"] is not None for credential in told["credentials"]):
+            return None
+        return _unbroken(document, told["root"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
@@ -75,7 +70,7 @@ def _unbroken(document: str, root: str) -> Optional[Dict[str, Any]]:
             return None
         if _looked_at_again(seal["paths"]) != seal["seen"]:
             return None
-        if _told(document, bytes.fromhex(seal["salt"])) != seal["document"]:
+        if _bound(document, seal, bytes.fromhex(seal["salt"])) != seal["bound"]:
             return None
         reply = seal["reply"]
         return reply if isinstance(reply, dict) else None
@@ -95,12 +90,17 @@ def _looked_at_again(paths: Any) -> str:
     return witness.digest({(path, facet): witness.look(path, facet) for path, facet in paths})
 
 
-def _told(document: str, salt: bytes) -> str:
-    """A hash of what a check was told: the document without this run's answers, by whom and under which Python."""
+def _bound(document: str, seal: Mapping[str, Any], salt: bytes) -> str:
+    """A hash that binds a seal to what its check was told: the document without answers, by whom, to which Python.
+
+    It covers the seal itself: a damaged one is none. The paths are covered by what was seen there.
+    """
     raw = json.loads(document)
     for credential in raw["credentials"]:
         # Neither counts where no certificate is needed.
         credential["answer"] = None
         credential["may_request"] = True
-    told = json.dumps([raw, os.geteuid(), os.getegid(), sorted(os.getgroups()), sys.version], sort_keys=True)
+    who = [os.geteuid(), os.getegid(), sorted(os.getgroups())]
+    came_to = [seal[name] for name in ("version", "since", "until", "seen", "reply")]
+    told = json.dumps([raw, who, sys.version, sys.path, came_to], sort_keys=True)
     return hashlib.pbkdf2_hmac("sha256", told.encode(), salt, _ITERATIONS).hex()
