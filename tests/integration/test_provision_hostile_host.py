@@ -64,7 +64,7 @@ REFUSED = {
     "no reply": ('{"changed": true}', "gave no result"),
     "reply of another type": ('{"reply": [1]}', "gave no result"),
     "bomb": ('{"reply": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
-    "deep map": ('{"reply": ' + '{"a":' * 200 + "1" + "}" * 201, "nested too deeply"),
+    "deep map": ('{"reply": ' + '{"a":' * 200 + "1" + "}" * 201, "other keys than agreed on"),
     "huge": (answer(entry(error="x" * 9_000_000)), "larger than"),
     "another version": (answer(entry(), version=2), "another version"),
     "more than agreed": (answer(entry(extra=1)), "other keys than agreed on"),

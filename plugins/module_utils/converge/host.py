@@ -99,11 +99,11 @@ def _one(
         return _reply(planned, around, changed, planned.waiting), _settled_until(planned)
     if root is None:
         raise DiskError("the root directory {0} does not exist".format(around.root))
-    if planned.changes:
-        # First: it must not outlive what it vouches for, however this run ends.
-        root.remove(SEAL)
     application = Application(root, planned, around.directory(wanted), around.context_of)
     try:
+        if planned.changes:
+            # First: it must not outlive what it vouches for, however this run ends.
+            root.remove(SEAL)
         application.run(around.now)
     except Error as error:
         return _failed(wanted, around, str(error), changed=bool(application.done)), None
