@@ -8,17 +8,17 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.document import Answer, Document
-from ..module_utils.errors import Error, InputError, ReplyError
-from ..module_utils.imports import require_cryptography
+from ..module_utils.errors import DependencyError, Error, InputError, ReplyError
+from ..module_utils.imports import PACKAGE, require_cryptography
 from ..module_utils.reply import CredentialReply, Reply, decode
 from ..module_utils.state_directory import StateDirectory, open_state_directory
-from ..plugin_utils import authorities, exposure, issuing, launch, results, wire
+from ..plugin_utils import authorities, exposure, issuing, launch, packages, results, wire
 from ..plugin_utils.facts import check_facts
 from ..plugin_utils.inventory import Inventory, read_inventory
 from ..plugin_utils.issuers import selector
@@ -83,7 +83,37 @@ class ActionModule(ActionBase):
             *_inventory_warning(state_directory.path, variables),
             *_foresight_warnings(issuers.values() if self._task.check_mode else ()),
         ]
-        return self._converge(inventory, document, issuers, unready, state_directory, warnings, at, variables)
+
+        def converge() -> Dict[str, Any]:
+            return self._converge(inventory, document, issuers, unready, state_directory, warnings, at, variables)
+
+        if not inventory.install_dependencies:
+            return converge()
+        return self._equip(converge, inventory.secrets(), warnings, variables)
+
+    def _equip(
+        self,
+        converge: Callable[[], Dict[str, Any]],
+        secrets: List[str],
+        warnings: Sequence[str],
+        variables: Dict[str, Any],
+    ) -> Dict[str, Any]:
+        """Converge. Where the host lacks a package for that, install it and converge again, or foresee it."""
+        try:
+            return converge()
+        except DependencyError as error:
+            if error.package is None:
+                raise
+            package = error.package
+        if self._task.check_mode:
+            result = results.foresee_package(package, warnings)
+        else:
+            packages.install(self, package, secrets, variables)
+            try:
+                result = converge()
+            except Error as error:
+                result = {"failed": True, "msg": "{0} was installed, but {1}".format(package, error)}
+        return results.with_package(result, package, bool(self._task.diff))
 
     def _converge(
         self,
@@ -165,7 +195,7 @@ class ActionModule(ActionBase):
         answer = launch.answer(found.get("stdout") or "") or {}
         reply = answer.get("reply")
         if answer.get("failed") or not isinstance(reply, dict):
-            raise ReplyError(_why(answer, found, inventory.secrets()))
+            raise _refusal(answer, found, inventory.secrets())
         decoded = decode(reply, [credential.name for credential in document.in_turn()])
         issuing.check_states(document, decoded)
         return decoded
@@ -254,6 +284,13 @@ def _inventory_warning(path: str, variables: Mapping[str, Any]) -> List[str]:
                 "file with -i, not its directory, or choose another state_directory".format(path, directory)
             ]
     return []
+
+
+def _refusal(answer: Mapping[str, Any], found: Mapping[str, Any], secrets: List[str]) -> Error:
+    """The error for a trip without a reply."""
+    why = _why(answer, found, secrets)
+    # Compared, not taken over: what a host says must not choose what is installed.
+    return DependencyError(why, PACKAGE) if answer.get("package") == PACKAGE else ReplyError(why)
 
 
 def _why(answer: Mapping[str, Any], found: Mapping[str, Any], secrets: List[str]) -> str:

@@ -50,6 +50,7 @@ def credentials() -> Spec:
         "issuers": {"type": "dict", "default": {}},
         "authorities": {"type": "dict", "default": {}},
         "providers": {"type": "dict", "default": {}},
+        "install_dependencies": {"type": "bool", "default": False},
         **root(),
         **state_directory(),
     }

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The host's half of the action `credential`: what the controller starts there, once or twice in a run.
 
-The answer is one line of JSON on standard output: the reply, or `failed` and `msg`.
+The answer is one line of JSON on standard output: the reply, or `failed`, `msg` and the `package` that would help.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main(document: str, check: bool) -> None:
     try:
         answer = {"reply": seal.unbroken(document) or _full_run(document, check)}
     except Error as error:
-        answer = {"failed": True, "msg": str(error)}
+        answer = {"failed": True, "msg": str(error), "package": error.package}
     # On a line of its own, whatever else this Python has to say.
     print("\n" + json.dumps(answer), flush=True)
 

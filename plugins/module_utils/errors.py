@@ -11,7 +11,9 @@ from __future__ import annotations
 
 
 class Error(Exception):
-    """Base class: something the user can act on."""
+    """Base class: something the user can act on. `package`: what installing on the host would mend it, if anything."""
+
+    package: str | None = None
 
 
 class InputError(Error):
@@ -40,6 +42,10 @@ class LockedError(Error):
 
 class DependencyError(Error):
     """A library that is needed is missing or too old."""
+
+    def __init__(self, message: str, package: str | None = None) -> None:
+        super().__init__(message)
+        self.package = package
 
 
 class PolicyError(Error):

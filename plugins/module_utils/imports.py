@@ -19,8 +19,12 @@ from .errors import DependencyError
 
 MINIMUM_VERSION = (3, 3)
 MINIMUM_PYTHON = (3, 9)
+PACKAGE = "python3-cryptography"
+"""What Debian, Ubuntu, Fedora, RHEL and SUSE call the package for the Python that is theirs."""
 
+_DISTRIBUTIONS_PYTHON = "/usr/bin/python3"
 _problem: Optional[str] = None
+_missing = False
 
 try:
     import cryptography
@@ -35,11 +39,12 @@ try:
     from cryptography.hazmat.primitives.serialization import pkcs7
     from cryptography.x509 import oid
 except ImportError as error:
-    _problem = "cannot be imported ({0})".format(error)
+    _problem = "{0} cannot import it ({1})".format(sys.executable, error)
+    _missing = True
 else:
     _version = tuple(int(part) for part in re.findall(r"\d+", cryptography.__version__)[:2])
     if _version < MINIMUM_VERSION:
-        _problem = "is version {0}".format(cryptography.__version__)
+        _problem = "that of {0} is version {1}".format(sys.executable, cryptography.__version__)
 
 try:
     # Since cryptography 43 weak ciphers live in "decrepit"; older releases have them beside the others.
@@ -59,10 +64,13 @@ def require_cryptography() -> None:
             "one".format(_dotted(MINIMUM_PYTHON), sys.executable, _dotted(sys.version_info[:2]))
         )
     if _problem is not None:
+        # Installing needs root, and makes up for what is missing, not for what stands in the package's way.
+        helps = _missing and _is_distributions() and os.geteuid() == 0
         raise DependencyError(
-            "the Python library 'cryptography' (>= {0}) is needed on this host, but it {1}; install it with the "
-            "distribution's package manager (python3-cryptography) or point ansible_python_interpreter to a Python "
-            "that has it".format(_dotted(MINIMUM_VERSION), _problem)
+            "the Python library 'cryptography' (>= {0}) is needed on this host, but {1}; {2}".format(
+                _dotted(MINIMUM_VERSION), _problem, _remedy()
+            ),
+            PACKAGE if helps else None,
         )
 
 
@@ -74,6 +82,27 @@ def library_places() -> List[str]:
 def library_file() -> str:
     """A small file of the library that differs between its releases."""
     return os.path.join(os.path.dirname(cryptography.__file__), "__about__.py")
+
+
+def _is_distributions() -> bool:
+    """Whether packages of the distribution are for the Python that runs this: not in an environment of its own."""
+    return sys.prefix == sys.base_prefix and os.path.realpath(sys.executable) == os.path.realpath(_DISTRIBUTIONS_PYTHON)
+
+
+def _remedy() -> str:
+    if not _is_distributions():
+        return (
+            "this Python is not the distribution's, so install the library with its own pip, or install the package "
+            "{0} and set ansible_python_interpreter to {1}".format(PACKAGE, _DISTRIBUTIONS_PYTHON)
+        )
+    if not _missing:
+        return "replace it with that of the package {0}".format(PACKAGE)
+    rights = "" if os.geteuid() == 0 else " and become: true"
+    return (
+        "install the package {0}, or let the role mutual.tls.mtls do it with mtls_install_dependencies: true{1}".format(
+            PACKAGE, rights
+        )
+    )
 
 
 def _dotted(version: Sequence[int]) -> str:

@@ -299,6 +299,15 @@ options:
         same name if not given, else V(generic)), C(data) for templates, and C(defaults), options of its credentials.
     type: dict
     default: {}
+  install_dependencies:
+    description:
+      - Where the host's Python lacks C(cryptography), install the distribution's package C(python3-cryptography) with
+        M(ansible.builtin.package), then go on. A host that has the library pays nothing for it.
+      - It needs root, thus usually C(become), and an C(ansible_python_interpreter) that is the distribution's own
+        C(/usr/bin/python3). Otherwise the task fails and says what to do.
+      - Check mode foresees the package alone. What a run does after that can only be told when it is there.
+    type: bool
+    default: false
 attributes:
   action:
     description: Whether this is an action that runs on the controller.
@@ -306,6 +315,7 @@ attributes:
   check_mode:
     description: Whether check mode predicts what a run would do.
     support: full
+    details: But on a host that lacks what O(install_dependencies) would install, only that.
   diff_mode:
     description: Whether it returns what differs.
     support: full
@@ -417,6 +427,12 @@ credentials:
       description: Why it failed, or why nothing can be said of one that is held.
       type: str
       returned: where the state is V(failed), or V(held) and it cannot be judged
+installed:
+  description: Packages that were installed, or would be.
+  type: list
+  elements: str
+  returned: where O(install_dependencies) had something to do
+  sample: [python3-cryptography]
 orphaned:
   description: Names of credentials on the host that are not in O(credentials) any more.
   type: list

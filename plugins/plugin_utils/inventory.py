@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from ..module_utils.arguments import DEFAULT_ROOT, SECRET_OPTIONS
 from ..module_utils.arguments import credential as credential_spec
 from ..module_utils.arguments import credentials as credentials_spec
@@ -34,6 +36,7 @@ class Inventory:
     authorities: Mapping[str, Mapping[str, Any]]
     root: str
     lock_timeout: int
+    install_dependencies: bool = False
     warnings: Tuple[str, ...] = ()
 
     def used_issuers(self) -> List[str]:
@@ -85,6 +88,7 @@ def read_inventory(arguments: Mapping[str, Any]) -> Inventory:
         authorities=given.get("authorities", {}),
         root=root,
         lock_timeout=_lock_timeout(given.get("lock_timeout", credentials_spec()["lock_timeout"]["default"])),
+        install_dependencies=_install_dependencies(given.get("install_dependencies", False)),
         warnings=tuple(warning for intent in intents for warning in _warnings(intent)),
     )
     _check_references(inventory)
@@ -158,6 +162,13 @@ def _lock_timeout(value: Any) -> int:
     if isinstance(value, bool) or seconds not in _LOCK_TIMEOUTS:
         raise InputError("lock_timeout must be a number of seconds from 0 to 3600")
     return seconds
+
+
+def _install_dependencies(value: Any) -> bool:
+    try:
+        return bool(boolean(value))
+    except TypeError:
+        raise InputError("install_dependencies must be true or false") from None
 
 
 def _check_references(inventory: Inventory) -> None:

@@ -56,6 +56,27 @@ def build(
     return result
 
 
+def foresee_package(package: str, warnings: Sequence[str]) -> Dict[str, Any]:
+    """The result of a check that finds a package to install: nothing of the credentials can be read without it."""
+    foreseen = "a run would install {0} first; what it would do then can only be told when that is there"
+    return {
+        "changed": True,
+        "credentials": [],
+        "orphaned": [],
+        "warnings": [*warnings, foreseen.format(package)],
+    }
+
+
+def with_package(result: Mapping[str, Any], package: str, with_diff: bool) -> Dict[str, Any]:
+    """A result, and that a package was installed, or would be."""
+    said: Dict[str, Any] = {**result, "changed": True, "installed": [package]}
+    if with_diff:
+        header = "packages"
+        one = {"before_header": header, "after_header": header, "before": "", "after": package + "\n"}
+        said["diff"] = [one, *result.get("diff", [])]
+    return said
+
+
 def visible(text: str) -> str:
     """A text of a host's as people may see it: without control characters, which terminals obey, and not too long."""
     return "".join(character if character.isprintable() else " " for character in text[:_TEXT_LIMIT])

@@ -21,6 +21,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ansible_collections.mutual.tls.plugins.module_utils import arguments
 from ansible_collections.mutual.tls.plugins.module_utils import name as names
 from ansible_collections.mutual.tls.plugins.module_utils.ownca import create
 from ansible_collections.mutual.tls.plugins.module_utils.ownca.build import AuthoritySpec
@@ -32,7 +33,7 @@ CA_PASSPHRASE = "the own CA's passphrase, for nobody's eyes"
 TASK = "Keep credentials"
 _TIMEOUT = 240
 
-OPTIONS = ("credentials", "defaults", "issuers", "authorities", "providers", "root", "state_directory", "lock_timeout")
+OPTIONS = tuple(arguments.credentials())
 """The task's options; a host has each as the variable `test_<option>`, or not at all."""
 
 Listing = Dict[str, Tuple[Any, ...]]

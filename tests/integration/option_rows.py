@@ -550,6 +550,7 @@ _TASK = (
     ),
     Row("state_directory", "by another path", {}, {}, task_after={"state_directory": "mtls"}),
     Row("lock_timeout", "longer", {}, {}, task_after={"lock_timeout": 90}),
+    Row("install_dependencies", "where none is missing", {}, {}, task_after={"install_dependencies": True}),
     Row(
         "issuers",
         "validity",

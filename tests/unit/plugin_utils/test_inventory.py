@@ -325,6 +325,7 @@ BAD_INVENTORY = {
     "root is /": (arguments(root="/"), ["root:"]),
     "lock_timeout": (arguments(lock_timeout="soon"), ["lock_timeout"]),
     "lock_timeout below 0": (arguments(lock_timeout=-1), ["lock_timeout"]),
+    "install_dependencies": (arguments(install_dependencies="maybe"), ["install_dependencies", "true or false"]),
     "unknown default": (arguments(defaults={"onwer": "x"}), ["defaults.onwer", "did you mean 'owner'?"]),
     "default name": (arguments(defaults={"name": "x"}), ["defaults.name"]),
     "default passphrase": (arguments(defaults={"passphrase": 8243721}), ["defaults.passphrase", "quote"]),
