@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bad input ends in an error that names the place and the remedy, and leaves the host as it was.
 
-Every row is a host that was provisioned once; then its input goes bad. All rows share the same two runs.
+One host is provisioned, and copied for every row, as from a backup; then each row's input goes bad. All rows share the
+same two runs.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 import sys
 import venv
 from copy import deepcopy
@@ -271,10 +273,15 @@ def good() -> Options:
     }
 
 
+CONTROL = "control"
+LOCKED = "locked-by-another-run"
+
+
 @dataclass(frozen=True)
 class Spoiled:
     """The runs with bad input, in check mode and for real, and every host's files before and after both."""
 
+    fleet: Fleet
     checked: Run
     run: Run
     before: Dict[str, Listing]
@@ -285,19 +292,31 @@ class Spoiled:
 def spoiled(tmp_path_factory: pytest.TempPathFactory) -> Spoiled:
     fleet = Fleet(tmp_path_factory.mktemp("bad-input"))
     fleet.make_ca("corp")
-    for row in ROWS:
-        fleet.add_host(row.name, **good())
+    fleet.add_host(CONTROL, **good())
     fleet.run().must_succeed()
+    fleet.add_host(LOCKED, **good(), lock_timeout=1)
+    _copy_control(fleet, LOCKED)
     for row in ROWS:
         options = good()
+        fleet.add_host(row.name, **options)
+        _copy_control(fleet, row.name)
         row.spoil(options, fleet, row.name)
         python = options.pop("ansible_python_interpreter", sys.executable)
         fleet.add_host(row.name, **options)
         fleet.hosts[row.name]["ansible_python_interpreter"] = python
-    before = {row.name: listing(fleet.tree(row.name)) for row in ROWS}
-    checked = fleet.run("--check")
-    run = fleet.run()
-    return Spoiled(checked, run, before, {row.name: listing(fleet.tree(row.name)) for row in ROWS})
+    before = {host: listing(fleet.tree(host)) for host in fleet.hosts}
+    descriptor = os.open(fleet.root(LOCKED), os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        checked = fleet.run("--check")
+        run = fleet.run()
+    finally:
+        os.close(descriptor)
+    return Spoiled(fleet, checked, run, before, {host: listing(fleet.tree(host)) for host in fleet.hosts})
+
+
+def _copy_control(fleet: Fleet, host: str) -> None:
+    shutil.copytree(fleet.root(CONTROL), fleet.root(host), symlinks=True)
 
 
 def message(run: Run, host: str) -> str:
@@ -323,18 +342,18 @@ def test_no_traceback_on_the_screen(spoiled: Spoiled) -> None:
     assert "Traceback" not in spoiled.checked.output
 
 
-def test_lock_held_by_another_run(tmp_path: Path) -> None:
-    fleet = Fleet(tmp_path)
-    fleet.make_ca("corp")
-    fleet.add_host("host", **good(), lock_timeout=1)
-    fleet.run().must_succeed()
-    before = listing(fleet.tree("host"))
-    descriptor = os.open(fleet.root("host"), os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        found = message(fleet.run(), "host")
-    finally:
-        os.close(descriptor)
-    assert str(fleet.root("host")) in found and f"process {os.getpid()}" in found and "lock_timeout" in found
-    assert moved(before, listing(fleet.tree("host"))) == []
-    assert fleet.run().must_succeed().event("host").result["changed"] is False
+def test_good_input_has_nothing_to_do(spoiled: Spoiled) -> None:
+    """It is the input that fails the others."""
+    for run in (spoiled.checked, spoiled.run):
+        event = run.event(CONTROL)
+        assert (event.status, event.result["changed"]) == ("ok", False)
+    assert moved(spoiled.before[CONTROL], spoiled.after[CONTROL]) == []
+
+
+def test_lock_held_by_another_run(spoiled: Spoiled) -> None:
+    fleet = spoiled.fleet
+    found = message(spoiled.run, LOCKED)
+    assert str(fleet.root(LOCKED)) in found and f"process {os.getpid()}" in found and "lock_timeout" in found
+    assert moved(spoiled.before[LOCKED], spoiled.after[LOCKED]) == []
+    # A copy of a host that was provisioned is one.
+    assert fleet.run("--limit", LOCKED).must_succeed().event(LOCKED).result["changed"] is False
