@@ -14,12 +14,14 @@ import threading
 import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from cryptography.hazmat.primitives import serialization
 
 _MINIMUM = 6
 """Bytes: what is shorter is found everywhere by chance."""
+_LONG = 64 * 1024
+"""Bytes: a line of that length is one that a program has made."""
 
 
 def forms(text: str) -> Set[bytes]:
@@ -95,9 +97,13 @@ def _private_numbers(key: Any) -> List[int]:
 
 
 class Canaries:
-    """Named secrets, to be looked for in bytes."""
+    """Named secrets, to be looked for in bytes.
+
+    A very long line is looked through once: the program that Ansible sends to hosts is most of what it writes.
+    """
 
     def __init__(self, secrets: Mapping[str, Iterable[bytes]]) -> None:
+        self._long_lines: Set[bytes] = set()
         self._names = {form: name for name, found in secrets.items() for form in found}
         ordered = sorted(self._names, key=len, reverse=True)
         self._pattern = re.compile(b"|".join(re.escape(form) for form in ordered))
@@ -107,10 +113,19 @@ class Canaries:
 
     def within(self, data: bytes, where: str) -> List[str]:
         """Which of them stand in some bytes, for a message: the canary's name, the place, what is around."""
+        data = self._unless_seen(data)
         return [
             f"{self._names[match.group()]} in {where}: {data[max(0, match.start() - 60) : match.end() + 20]!r}"
             for match in self._pattern.finditer(data)
         ]
+
+    def _unless_seen(self, data: bytes) -> bytes:
+        if len(data) < _LONG:
+            return data
+        lines = data.split(b"\n")
+        long = {line for line in lines if len(line) >= _LONG}
+        known, self._long_lines = self._long_lines, self._long_lines | long
+        return b"\n".join(b"" if line in known else line for line in lines) if long & known else data
 
     def in_files(self, directory: Path, allowed: Sequence[Path] = ()) -> List[str]:
         """Which of them stand in files below a directory, or in their names; `allowed` files and trees are left out."""
@@ -217,7 +232,7 @@ STRACE = (
 
 _CALL = re.compile(rb"^(\d+)\s+(\w+)\((.*)$", re.DOTALL)
 _DESCRIPTOR = re.compile(rb"^(\d+)<([^>]*)>")
-_HEX = re.compile(rb"\\x([0-9a-f]{2})")
+_HEX = re.compile(rb"(?:\\x[0-9a-f]{2})+")
 _STRING = re.compile(rb'"((?:\\x[0-9a-f]{2})*)"')
 _WRITES = frozenset((b"write", b"pwrite64", b"writev", b"sendto", b"sendmsg"))
 
@@ -228,7 +243,7 @@ class Traced:
 
     written: Mapping[Tuple[int, str], bytes]
     executed: Tuple[bytes, ...]
-    paths: Tuple[bytes, ...]
+    paths: FrozenSet[bytes]
 
 
 def traced(output: Path) -> Traced:
@@ -236,17 +251,15 @@ def traced(output: Path) -> Traced:
     written: Dict[Tuple[int, str], List[bytes]] = {}
     executed, paths = [], []
     for process, call, arguments in _calls(output):
-        data = b"\0".join(_plain(text) for text in _STRING.findall(arguments))
-        descriptor = _DESCRIPTOR.match(arguments)
-        if call in _WRITES and descriptor is not None:
+        descriptor = _DESCRIPTOR.match(arguments) if call in _WRITES else None
+        if descriptor is not None:
             target = os.fsdecode(_plain(descriptor.group(2)))
-            rest = b"".join(_plain(text) for text in _STRING.findall(arguments[descriptor.end() :]))
-            written.setdefault((process, target), []).append(rest)
+            written.setdefault((process, target), []).append(_strings(arguments[descriptor.end() :], b""))
         elif call == b"execve":
-            executed.append(data)
+            executed.append(_strings(arguments, b"\0"))
         else:
-            paths.append(data)
-    return Traced({key: b"".join(parts) for key, parts in written.items()}, tuple(executed), tuple(paths))
+            paths.append(_strings(arguments, b"\0"))
+    return Traced({key: b"".join(parts) for key, parts in written.items()}, tuple(executed), frozenset(paths))
 
 
 def _calls(output: Path) -> Iterator[Tuple[int, bytes, bytes]]:
@@ -257,5 +270,9 @@ def _calls(output: Path) -> Iterator[Tuple[int, bytes, bytes]]:
                 yield int(match.group(1)), match.group(2), match.group(3)
 
 
+def _strings(arguments: bytes, between: bytes) -> bytes:
+    return between.join(_plain(text) for text in _STRING.findall(arguments))
+
+
 def _plain(text: bytes) -> bytes:
-    return _HEX.sub(lambda match: bytes([int(match.group(1), 16)]), text)
+    return _HEX.sub(lambda match: bytes.fromhex(match.group().replace(b"\\x", b"").decode("ascii")), text)
