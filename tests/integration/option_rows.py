@@ -4,12 +4,12 @@
 """The table of options: for each one a change, and the reasons that a run has to give for it.
 
 Every row is a credential of its own. `{links}` in a text stands for a directory beside the host's root, `{tree}`
-for the host's whole directory.
+for the host's whole directory, `{own}` for a name that no other row uses.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
@@ -41,9 +41,10 @@ TRUSTED = {"friendly_name": "partner", "authority": "partner"}
 class Row:
     """One option's change.
 
-    `before` and `after` are laid over SIMPLE, `task_before` and `task_after` over the task's other options. `earlier`
-    is what `before` itself is a change of. `tamper(directory, links)` is done to the host after `before` and must not
-    count as drift. `key_kept`: the certificate after the change is still for the key from before it.
+    `before` and `after` are laid over SIMPLE, `task_before` and `task_after` over the task's other options, together
+    with those of the other rows on the same `host`. `earlier` is what `before` itself is a change of.
+    `tamper(directory, links)` is done to the host after `before` and must not count as drift. `key_kept`: the
+    certificate after the change is still for the key from before it.
     """
 
     option: str
@@ -60,11 +61,7 @@ class Row:
     tamper: Optional[Callable[[Path, Path], None]] = None
     orphaned: Tuple[str, ...] = ()
     needs_root: bool = False
-
-    @property
-    def alone(self) -> bool:
-        """Whether it needs a host of its own: the task's options and orphans are a host's, not a credential's."""
-        return bool(self.task_before or self.task_after or self.orphaned or self.earlier)
+    host: str = "shared"
 
     @property
     def will_change(self) -> bool:
@@ -529,116 +526,83 @@ _LINKS = (
     *_file_attributes("links", COPY, "link_changed"),
 )
 
-_TASK = (
+_DEFAULTS = (
     Row("defaults", "under a credential's own", {}, {}, ("mode_changed",), task_after={"defaults": {"mode": "0640"}}),
     Row("defaults", "overridden", {"mode": "0600"}, {"mode": "0600"}, task_after={"defaults": {"mode": "0640"}}),
     Row(
         "defaults",
         "moved there",
-        {"labels": {"team": "a"}, "configs": [CONFIG], "renew_before": "20d"},
-        {"configs": [CONFIG]},
+        {"labels": {"team": "a"}, "configs": [CONFIG], "renew_before": "20d", "mode": "0600"},
+        {"configs": [CONFIG], "mode": "0600"},
         task_after={"defaults": {"labels": {"team": "a"}, "renew_before": "20d"}},
     ),
-    Row(
-        "root",
-        "elsewhere",
-        {},
-        {},
-        ("certificate_missing", "key_missing"),
-        task_after={"root": "{tree}/elsewhere"},
-        key_kept=False,
-    ),
+)
+
+_OWN_AUTHORITY = {"authorities": ["{own}"]}
+_PARTNER = {"authorities": {"{own}": {"src": "files/partner.pem"}}}
+_OWN_PROVIDER = {"provider": "{own}"}
+_ONE = {"providers": {"{own}": {"data": {"word": "one"}}}}
+
+
+def _authority(option: str, what: str, now: Mapping[str, Any], *reasons: str) -> Row:
+    """A row in which an authority that only it uses is stated in another way."""
+    after = {"authorities": {"{own}": now}}
+    return Row(option, what, _OWN_AUTHORITY, _OWN_AUTHORITY, reasons, task_before=_PARTNER, task_after=after)
+
+
+def _provider(option: str, what: str, now: Mapping[str, Any], *reasons: str, **also: Any) -> Row:
+    """A row in which a provider that only it uses is stated in another way."""
+    mine = {**_OWN_PROVIDER, **also}
+    return Row(option, what, mine, mine, reasons, task_before=_ONE, task_after={"providers": {"{own}": now}})
+
+
+_TASK = (
     Row("state_directory", "by another path", {}, {}, task_after={"state_directory": "mtls"}),
     Row("lock_timeout", "longer", {}, {}, task_after={"lock_timeout": 90}),
     Row("install_dependencies", "where none is missing", {}, {}, task_after={"install_dependencies": True}),
-    Row(
-        "issuers",
-        "validity",
-        {},
-        {},
-        task_after={"issuers": {"corp": {"type": "ownca", "passphrase": "{ca}", "validity": "7d"}}},
-    ),
-    Row(
-        "issuers",
-        "directory stated",
-        {},
-        {},
-        task_after={"issuers": {"corp": {"type": "ownca", "passphrase": "{ca}", "directory": "mtls/ownca/corp"}}},
-    ),
+    Row("issuers", "validity", {}, {}, task_after={"issuers": {"corp": {"validity": "7d"}}}),
+    Row("issuers", "directory stated", {}, {}, task_after={"issuers": {"corp": {"directory": "mtls/ownca/corp"}}}),
     Row(
         "authorities",
         "one more that nothing uses",
         {"authorities": ["partner"]},
         {"authorities": ["partner"]},
-        task_after={"authorities": {"partner": {"src": "files/partner.pem"}, "new": {"src": "files/second.pem"}}},
+        task_after={"authorities": {"{own}": {"src": "files/second.pem"}}},
     ),
-    Row(
-        "authorities.src",
-        "another file",
-        {"authorities": ["partner"]},
-        {"authorities": ["partner"]},
-        ("truststore_content_changed",),
-        task_after={"authorities": {"partner": {"src": "files/second.pem"}}},
-    ),
-    Row(
-        "authorities.src",
-        "the same ones, DER and with text around them",
-        {"authorities": ["partner"]},
-        {"authorities": ["partner"]},
-        task_after={"authorities": {"partner": {"src": "files/partner.der"}}},
-    ),
-    Row(
-        "authorities.content",
-        "the same as in the file",
-        {"authorities": ["partner"]},
-        {"authorities": ["partner"]},
-        task_after={"authorities": {"partner": {"content": "{partner}"}}},
-    ),
-    Row(
-        "authorities.issuer",
-        "an own CA",
-        {"authorities": ["partner"]},
-        {"authorities": ["partner"]},
-        ("truststore_content_changed",),
-        task_after={"authorities": {"partner": {"issuer": "corp"}}},
-    ),
+    _authority("authorities.src", "another file", {"src": "files/second.pem"}, "truststore_content_changed"),
+    _authority("authorities.src", "the same ones, DER and with text around them", {"src": "files/partner.der"}),
+    _authority("authorities.content", "the same as in the file", {"content": "{partner}"}),
+    _authority("authorities.issuer", "an own CA", {"issuer": "corp"}, "truststore_content_changed"),
     Row(
         "providers",
         "one more that nothing uses",
         {"provider": "plain"},
         {"provider": "plain"},
-        task_after={"providers": {"plain": {"data": {"word": "one"}}, "unused": {"data": {"word": "two"}}}},
+        task_after={"providers": {"{own}": {"data": {"word": "two"}}}},
     ),
-    Row(
-        "providers.data",
-        "a config shows it",
-        {"provider": "plain", "configs": [CONFIG]},
-        {"provider": "plain", "configs": [CONFIG]},
-        ("config_changed",),
-        task_after={"providers": {"plain": {"data": {"word": "two"}}}},
-    ),
-    Row(
-        "providers.extends",
-        "the default one by name",
-        {"provider": "plain"},
-        {"provider": "plain"},
-        task_after={"providers": {"plain": {"extends": "generic", "data": {"word": "one"}}}},
-    ),
-    Row(
+    _provider("providers.data", "a config shows it", {"data": {"word": "two"}}, "config_changed", configs=[CONFIG]),
+    _provider("providers.extends", "the default one by name", {"extends": "generic", "data": {"word": "one"}}),
+    _provider(
         "providers.extends",
         "one with presets",
-        {"provider": "plain", "key": None, "subject": {"CN": "ops@acme.example", "O": "Acme"}},
-        {"provider": "plain", "key": None, "subject": {"CN": "ops@acme.example", "O": "Acme"}},
-        task_after={"providers": {"plain": {"extends": "vibes", "data": {"word": "one"}}}},
+        {"extends": "vibes", "data": {"word": "one"}},
+        key=None,
+        subject={"CN": "ops@acme.example", "O": "Acme"},
     ),
-    Row(
-        "providers.defaults",
-        "a preset",
-        {"provider": "plain"},
-        {"provider": "plain"},
-        ("mode_changed",),
-        task_after={"providers": {"plain": {"data": {"word": "one"}, "defaults": {"mode": "0640"}}}},
+    _provider(
+        "providers.defaults", "a preset", {"data": {"word": "one"}, "defaults": {"mode": "0640"}}, "mode_changed"
     ),
+)
+
+_ROOT = Row(
+    "root",
+    "elsewhere",
+    {},
+    {},
+    ("certificate_missing", "key_missing"),
+    task_after={"root": "{tree}/elsewhere"},
+    key_kept=False,
+    host="root",
 )
 
 ROWS: Tuple[Row, ...] = (
@@ -652,5 +616,7 @@ ROWS: Tuple[Row, ...] = (
     *_TRUSTSTORES,
     *_CONFIGS,
     *_LINKS,
-    *_TASK,
+    *(replace(row, host="defaults") for row in _DEFAULTS),
+    *(replace(row, host="task") for row in _TASK),
+    _ROOT,
 )
