@@ -12,9 +12,9 @@ import shutil
 _SYSTEM_DIRECTORIES = ("/usr/sbin", "/sbin", "/usr/bin", "/bin")
 
 PACKAGES = {
+    "gpg": "gpg",
     "ip": "iproute2",
     "mmdebstrap": "mmdebstrap",
-    "mount": "mount",
     "nsenter": "util-linux",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",

@@ -22,7 +22,7 @@ from .host import Host
 from .inventory import inventory, known_hosts
 from .keeper_client import ask, is_up, remove_remains, take_down
 from .network import address, connect_machine
-from .places import BASE, REPOSITORY, Places
+from .places import BASE, REPOSITORY, Places, environment
 from .roots import MACHINE, build_roots
 from .specification import HostSpec, check_name, complete
 
@@ -105,6 +105,7 @@ class Fleet:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=REPOSITORY,
+                env=environment(),
                 start_new_session=True,
             )
         assert self._keeper.stdout is not None

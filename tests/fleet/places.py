@@ -5,12 +5,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
+from typing import Dict
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 BASE = Path("/run/mtls-fleets")
 """One directory for each fleet. The path is short, because Unix sockets below it may have 107 bytes."""
+
+
+def environment() -> Dict[str, str]:
+    """What the fleet's processes get of this process's environment: hosts must not learn secrets from it."""
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    return {**kept, "PYTHONPATH": str(REPOSITORY)}
 
 
 class Places:

@@ -32,8 +32,11 @@ RELEASES = (MACHINE, *DEBIAN)
 
 # cryptography comes later, from the root's own little repository: see the hook.
 _PACKAGES = "ca-certificates iproute2 openssh-server procps python3 sudo".split()
+_RECIPE = "--mode=root --format=directory --variant=minbase --skip=cleanup/apt/lists --include=" + ",".join(_PACKAGES)
 # A release moves to the archive when it is no longer supported.
 _MIRRORS = ("http://deb.debian.org/debian", "http://archive.debian.org/debian")
+_NEEDED = ("gpg", "mmdebstrap", "unshare")
+_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 # How this machine reaches the network, from its own configuration of apt.
 _APT_SETTINGS = re.compile(
     r"Acquire::((https?|ftp)::(.+::)?(Proxy|Proxy-Auto-Detect|Timeout|CAInfo|Verify-Peer)|"
@@ -49,7 +52,7 @@ def root_of(release: str) -> Path:
         return Path("/")
     if release not in DEBIAN:
         raise FleetError(f"There is no release '{release}'; there are: {', '.join(RELEASES)}.")
-    recipe = hashlib.sha256(b"\0".join([" ".join(_PACKAGES).encode(), HOOK.read_bytes()]))
+    recipe = hashlib.sha256(_RECIPE.encode() + HOOK.read_bytes())
     return CACHE / f"{release}-{recipe.hexdigest()[:12]}"
 
 
@@ -66,22 +69,26 @@ def _build_once(release: str) -> Path:
         return root
     CACHE.mkdir(parents=True, exist_ok=True)
     unfinished = root.with_name(root.name + ".unfinished")
-    with _only_one(root.with_name(root.name + ".lock")):
+    with _only_one(root.with_name(root.name + ".lock")) as lock:
         if not root.exists():
             shutil.rmtree(unfinished, ignore_errors=True)
-            _build(release, unfinished)
+            _build(release, unfinished, lock)
             unfinished.rename(root)
     return root
 
 
 @contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
-    with lock.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def _only_one(path: Path) -> Iterator[int]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
 
 
-def _build(release: str, target: Path) -> None:
+def _build(release: str, target: Path, lock: int) -> None:
+    for needed in _NEEDED:
+        program(needed)
+    if not _KEYRING.exists():
+        raise FleetError(f"Debian's keys are missing at {_KEYRING}: apt-get install debian-archive-keyring")
     refusals: List[str] = []
     with tempfile.NamedTemporaryFile("w", prefix="fleet-apt-", suffix=".conf") as settings:
         settings.write("".join(line + "\n" for line in _apt_settings()))
@@ -93,6 +100,8 @@ def _build(release: str, target: Path) -> None:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
+                # Should this process be killed, the lock holds until mmdebstrap has ended, too.
+                pass_fds=[lock],
                 check=False,
             )
             if outcome.returncode == 0:
@@ -105,8 +114,7 @@ def _build(release: str, target: Path) -> None:
 def _command(release: str, target: Path, mirror: str, settings: str) -> List[str]:
     # In namespaces of its own: what mmdebstrap mounts below the target is gone when it is killed, too.
     isolated = [program("unshare"), "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"]
-    options = ["--quiet", "--mode=root", "--format=directory", "--variant=minbase", "--skip=cleanup/apt/lists"]
-    options += [f"--include={','.join(_PACKAGES)}", f"--aptopt={settings}", f"--customize-hook={HOOK}"]
+    options = ["--quiet", *_RECIPE.split(), f"--aptopt={settings}", f"--customize-hook={HOOK}"]
     return [*isolated, "--mount-proc", program("mmdebstrap"), *options, release, str(target), mirror]
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -45,7 +46,8 @@ class RunningHost:
 
     @property
     def runs(self) -> bool:
-        return self._process.poll() is None
+        """Whether the first process is alive, and the host with it."""
+        return self._first_process is not None and not select.select([self._first_process], [], [], 0)[0]
 
     def wait_for_pid(self) -> None:
         """Learn the id of the first process, as the machine counts."""

@@ -1,0 +1,400 @@
+# Copyright (c) 2026, the mutual.tls authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""tests/fleet: its hosts are hosts, can be disturbed, and leave nothing behind, however they end."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Iterator, List, Sequence, Set, Tuple
+
+import pytest
+
+from ansible_collections.mutual.tls.tests.fleet import fleet as fleets
+from ansible_collections.mutual.tls.tests.fleet.errors import FleetError
+from ansible_collections.mutual.tls.tests.fleet.fleet import Fleet
+from ansible_collections.mutual.tls.tests.fleet.host import Host
+from ansible_collections.mutual.tls.tests.fleet.keeper_client import take_down
+from ansible_collections.mutual.tls.tests.fleet.places import Places
+from ansible_collections.mutual.tls.tests.fleet.roots import DEBIAN
+from ansible_collections.mutual.tls.tests.fleet.specification import HostSpec
+
+MODULE = "ansible_collections.mutual.tls.tests.fleet"
+CRYPTOGRAPHY = {"bullseye": "3.9 3.3.2", "bookworm": "3.11 38.0.4", "trixie": "3.13 43.0.0"}
+VERSIONS = "import sys, cryptography as c; print('{0}.{1}'.format(*sys.version_info), c.__version__)"
+_MOMENT = 0.5
+_SECONDS = 30
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _able(tool: Callable[[str], str]) -> None:
+    for program in ("ip", "nsenter", "unshare", "ssh", "sshd"):
+        tool(program)
+    if os.geteuid() != 0:
+        pytest.skip("only root can make hosts")
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fleet's name that no other test has; what a failed test leaves of the fleet is removed."""
+    own = f"test-{os.getpid()}-{abs(hash(request.node.name)) % 10**6}"
+    yield own
+    take_down(Places(own))
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    """A host to disturb; each test leaves it as it was."""
+    with Fleet.up(f"test-{os.getpid()}-disturbed", [HostSpec()]) as fleet:
+        yield fleet.hosts[0]
+
+
+def log_in(host: Host, command: str, user: str = "root") -> subprocess.CompletedProcess[str]:
+    """Run a shell command over ssh, without a connection that is kept."""
+    *options, _login = host.ssh_command()
+    return subprocess.run(
+        [*options, "-o", "ConnectTimeout=5", f"{user}@{host.address}", command],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def seconds_to_connect(host: Host, patience: float = _MOMENT) -> float:
+    """How long it takes until sshd's port has answered; TimeoutError where it does not within so many seconds."""
+    begin = time.monotonic()
+    socket.create_connection((host.address, 22), timeout=patience).close()
+    return time.monotonic() - begin
+
+
+@dataclass(frozen=True)
+class Traces:
+    """By what one would notice that something of a fleet is left."""
+
+    places: Places
+    namespaces: Set[str]
+    link: int
+
+    @classmethod
+    def of(cls, fleet: Fleet) -> Traces:
+        namespaces = {link for host in fleet.hosts for link in _namespaces(host.pid)} - _namespaces(os.getpid())
+        assert len(namespaces) == len(fleet.hosts) * len("mnt uts ipc net pid".split())
+        network = fleet.hosts[0].address.split(".")[2]
+        return cls(fleet.places, namespaces, socket.if_nametoindex(f"mtls{network}"))
+
+    def left(self) -> List[str]:
+        found = [str(path) for path in (self.places.directory,) if path.exists()]
+        found += [name for index, name in socket.if_nameindex() if index == self.link]
+        for process in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                mounts = Path(f"/proc/{process}/mountinfo").read_text(encoding="utf-8")
+                arguments = Path(f"/proc/{process}/cmdline").read_text(encoding="utf-8")
+                inside = not self.namespaces.isdisjoint(_namespaces(int(process)))
+            except OSError:
+                # It has ended, or is none that even root may look into.
+                continue
+            if inside or self.places.name in mounts + arguments:
+                found.append(f"{process}: {arguments}")
+        return found
+
+
+def _namespaces(pid: int) -> Set[str]:
+    return {os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/ns") if not entry.name.endswith("_children")}
+
+
+def keep_a_connection(host: Host) -> None:
+    """Leave a process in the host, and a connection of ssh that lives on in the background, as Ansible does."""
+    *options, login = host.ssh_command()
+    kept = ["-o", "ControlMaster=auto", "-o", "ControlPersist=300", "-o", f"ControlPath={host.places.control}/%C"]
+    # The connection's process holds on to what it was given for output.
+    subprocess.run(
+        [*options, *kept, login, "setsid sleep 300 >/dev/null 2>&1 &"], check=True, stderr=subprocess.DEVNULL
+    )
+    assert list(host.places.control.iterdir()), "ssh keeps no connection"
+
+
+def processes_of(fleet: Fleet) -> Tuple[int, List[int]]:
+    """The keeper, and the hosts' first processes."""
+    hosts = [host.pid for host in fleet.hosts]
+    waiting = Path(f"/proc/{hosts[0]}/status").read_text(encoding="utf-8").split("PPid:")[1].split()[0]
+    keeper = Path(f"/proc/{waiting}/status").read_text(encoding="utf-8").split("PPid:")[1].split()[0]
+    assert fleet.name in Path(f"/proc/{keeper}/cmdline").read_text(encoding="utf-8")
+    return int(keeper), hosts
+
+
+def wait_for_end(pids: Sequence[int]) -> None:
+    for pid in pids:
+        try:
+            process = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        ended = select.select([process], [], [], _SECONDS)[0]
+        os.close(process)
+        assert ended, f"process {pid} does not end"
+
+
+def test_nothing_is_left_after_down(name: str) -> None:
+    with Fleet.up(name, [HostSpec(), HostSpec()]) as fleet:
+        traces = Traces.of(fleet)
+        for host in fleet.hosts:
+            keep_a_connection(host)
+        running = subprocess.Popen(["nsenter", "--target", str(fleet.hosts[0].pid), "--all", "sleep", "300"])
+        fleet.hosts[1].latency(5)
+        assert len(traces.left()) > 8, "the traces are those of a running fleet"
+    running.wait(_SECONDS)
+    assert traces.left() == []
+
+
+OWNER = """
+import os, sys
+from ansible_collections.mutual.tls.tests.fleet.fleet import Fleet
+from ansible_collections.mutual.tls.tests.fleet.specification import HostSpec
+fleet = Fleet.up(sys.argv[1], [HostSpec()])
+print("up", flush=True)
+sys.stdin.read()
+"""
+
+
+def start_owner(script: str, name: str, repository: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", script, name], cwd=repository, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+
+
+def test_a_fleet_ends_with_its_owner(name: str, repository: Path) -> None:
+    with start_owner(OWNER, name, repository) as owner:
+        assert owner.stdout is not None and owner.stdout.readline() == "up\n"
+        fleet = Fleet.attach(name)
+        traces = Traces.of(fleet)
+        keep_a_connection(fleet.hosts[0])
+        keeper, hosts = processes_of(fleet)
+        owner.kill()
+    wait_for_end([keeper, *hosts])
+    assert traces.left() == []
+    with Fleet.up(name, [HostSpec()]) as again:
+        assert log_in(again.hosts[0], "hostname").stdout == "machine-1\n"
+
+
+KILLED_WHILE_COMING_UP = """
+import os, signal, sys
+from ansible_collections.mutual.tls.tests.fleet import fleet
+from ansible_collections.mutual.tls.tests.fleet.specification import HostSpec
+def killed(places, request):
+    asked(places, request)
+    print(fleet.Fleet(places, []).places.directory.exists(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+asked, fleet.ask = fleet.ask, killed
+fleet.Fleet.up(sys.argv[1], [HostSpec()], owned=False)
+"""
+
+
+def test_a_fleet_that_is_to_stay_ends_when_it_cannot_come_up_completely(name: str, repository: Path) -> None:
+    with start_owner(KILLED_WHILE_COMING_UP, name, repository) as owner:
+        assert owner.stdout is not None and owner.stdout.readline() == "True\n"
+    with Fleet.up(name, [HostSpec()]) as fleet:
+        assert log_in(fleet.hosts[0], "hostname").stdout == "machine-1\n"
+
+
+def test_up_removes_what_a_killed_fleet_has_left(name: str) -> None:
+    fleet = Fleet.up(name, [HostSpec()])
+    traces = Traces.of(fleet)
+    keep_a_connection(fleet.hosts[0])
+    keeper, hosts = processes_of(fleet)
+    # So that ssh does not learn that the host is gone, and waits.
+    fleet.hosts[0].cut()
+    os.kill(keeper, signal.SIGKILL)
+    wait_for_end([keeper, *hosts])
+    assert fleet.places.directory.exists() and any("ssh" in line for line in traces.left())
+    with pytest.raises(FleetError, match="no running fleet"):
+        Fleet.attach(name)
+    with Fleet.up(name, [HostSpec(name="other")]) as again:
+        assert log_in(again.hosts[0], "hostname").stdout == "other\n"
+        assert [host.name for host in Fleet.attach(name).hosts] == ["other"]
+    assert traces.left() == []
+    fleet.down()
+
+
+def test_a_host_that_does_not_start_is_named_and_nothing_is_left(name: str, tmp_path: Path) -> None:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        pytest.raises(FleetError, match=r"The host machine-1 has ended\. .*\n(.*\n)*.*No such file or directory"),
+    ):
+        patch.setattr(fleets, "build_roots", lambda _releases: {"machine": tmp_path})
+        Fleet.up(name, [HostSpec()])
+    assert not Places(name).directory.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_fleets_at_once(name: str) -> None:
+    with Fleet.up(name, [HostSpec(name="one")]) as first, Fleet.up(f"{name}-b", [HostSpec(name="two")]) as second:
+        assert first.hosts[0].address != second.hosts[0].address
+        for fleet, expected in ((first, "one"), (second, "two")):
+            assert log_in(fleet.hosts[0], "hostname").stdout == expected + "\n"
+        with pytest.raises(FleetError, match="is up already"):
+            Fleet.up(name, [HostSpec()])
+        second.down()
+        assert log_in(first.hosts[0], "hostname").stdout == "one\n"
+
+
+def test_twenty_hosts_are_up_in_ten_seconds(name: str) -> None:
+    begin = time.monotonic()
+    with Fleet.up(name, [HostSpec()] * 20) as fleet:
+        assert time.monotonic() - begin < 10
+        assert len({host.address for host in fleet.hosts}) == 20
+        for host in fleet.hosts:
+            seconds_to_connect(host)
+
+
+def run_cli(*arguments: str, repository: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", MODULE, *arguments], cwd=repository, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_command_line(name: str, repository: Path, tool: Callable[[str], str]) -> None:
+    tool("sudo")
+    up = run_cli("up", "--name", name, "--host", "machine=2", "--user", "deploy", repository=repository)
+    assert up.returncode == 0, up.stderr
+    inventory, trial = (line.split(":", 1)[1].strip() for line in up.stdout.splitlines())
+    tried = subprocess.run(trial, shell=True, capture_output=True, text=True, check=True)
+    assert tried.stdout == Path("/etc/os-release").read_text(encoding="utf-8")
+    ping = subprocess.run(
+        [tool("ansible"), "-i", inventory, "machine", "--become", "-m", "ping"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ping.stdout.count("SUCCESS") == 2, ping.stdout + ping.stderr
+    listed = run_cli("list", repository=repository).stdout
+    assert f"{name}: {inventory}\n  machine-1 10.99." in listed
+    traces = Traces.of(Fleet.attach(name))
+    assert run_cli("down", "--name", name, repository=repository).returncode == 0
+    assert traces.left() == []
+    again = run_cli("down", "--name", name, repository=repository)
+    assert (again.returncode, again.stderr) == (1, f"There is no fleet '{name}'.\n")
+
+
+def test_cut_and_join(host: Host) -> None:
+    host.cut()
+    with pytest.raises(TimeoutError):
+        seconds_to_connect(host)
+    assert host.run(["cat", "/sys/class/net/eth0/carrier"]).stdout == "0\n"
+    host.join()
+    # The kernel looks at links once a second.
+    seconds_to_connect(host, _SECONDS)
+
+
+def test_latency(host: Host) -> None:
+    host.latency(150)
+    assert 0.15 <= min(seconds_to_connect(host) for _round in range(3)) < 0.3
+    # More than a packet, in both directions: what the kernel has not split yet arrives whole.
+    sent = "x" * 3_000_000
+    *command, login = host.ssh_command()
+    echoed = subprocess.run([*command, login, "cat"], input=sent, capture_output=True, text=True, check=True)
+    assert echoed.stdout == sent
+    host.latency(0)
+    assert min(seconds_to_connect(host) for _round in range(3)) < 0.1
+
+
+def test_latency_and_cut_together(host: Host) -> None:
+    host.latency(20)
+    host.cut()
+    with pytest.raises(TimeoutError):
+        seconds_to_connect(host)
+    host.join()
+    assert seconds_to_connect(host, _SECONDS) >= 0.02
+    host.latency(0)
+
+
+def test_full_disk(host: Host) -> None:
+    host.fill_disk()
+    refused = log_in(host, "echo text > /root/file")
+    assert refused.returncode != 0 and "No space left on device" in refused.stderr
+    host.free_disk()
+    assert log_in(host, "echo text > /root/file && cat /root/file").stdout == "text\n"
+
+
+def test_read_only_root(host: Host) -> None:
+    host.read_only(True)
+    refused = log_in(host, "echo text > /root/file")
+    assert refused.returncode != 0 and "Read-only file system" in refused.stderr
+    host.read_only(False)
+    assert log_in(host, "echo text > /root/file && cat /root/file").stdout == "text\n"
+
+
+def test_kill_and_start(host: Host) -> None:
+    assert log_in(host, "setsid sleep 300 >/dev/null 2>&1 &").returncode == 0
+    assert "sleep 300" in host.run(["ps", "ax"]).stdout
+    first = host.pid
+    host.kill()
+    running = host.run(["ps", "-e", "-o", "pid=,comm="]).stdout.split()
+    assert running[0] == "1" and running[3:] == ["ps"], running
+    with pytest.raises(ConnectionRefusedError):
+        seconds_to_connect(host)
+    for _round in ("start", "is started already"):
+        host.start()
+        assert log_in(host, "true").returncode == 0
+    assert host.pid == first
+
+
+def test_reset(host: Host) -> None:
+    host.path("/etc/new").write_text("of before", encoding="utf-8")
+    assert log_in(host, "cat /etc/new; rm /etc/passwd").stdout == "of before"
+    host.cut()
+    host.reset()
+    assert log_in(host, "ls /etc/new /etc/passwd").stdout == "/etc/passwd\n"
+
+
+def test_a_host_that_died_says_so_until_it_is_reset(host: Host) -> None:
+    pid = host.pid
+    os.kill(pid, signal.SIGKILL)
+    wait_for_end([pid])
+    with pytest.raises(FleetError, match="machine-1 does not run; a reset starts it"):
+        host.kill()
+    host.reset()
+    assert log_in(host, "hostname").stdout == "machine-1\n"
+
+
+def test_a_host_knows_nothing_of_the_machine(host: Host) -> None:
+    mounts = host.run(["cat", "/proc/self/mountinfo"]).stdout.splitlines()
+    points = {line.split()[4] for line in mounts}
+    assert points == {"/", "/proc", "/sys", "/run", "/tmp", "/dev", "/dev/pts", "/dev/shm"}
+    assert log_in(host, "ls /tmp /run | grep -v -e sshd -e lock").stdout.split() == ["/run:", "/tmp:"]
+    environment = host.path("/proc/1/environ").read_bytes().split(b"\0")
+    assert {entry.split(b"=")[0] for entry in environment if entry} <= {
+        b"PATH",
+        b"PYTHONPATH",
+        b"LD_LIBRARY_PATH",
+        b"LC_CTYPE",
+    }
+    assert host.run(["ip", "route", "get", "192.0.2.1"]).returncode != 0
+    assert host.run(["id", "-un"], user="plain").stdout == "plain\n"
+
+
+@pytest.mark.timeout(1200)
+def test_debian_hosts_are_what_debian_ships(name: str, tool: Callable[[str], str]) -> None:
+    """With roots that have to be built first, this takes a few minutes."""
+    tool("mmdebstrap")
+    specs = [HostSpec(release=release, cryptography=has) for release in DEBIAN for has in (True, False)]
+    with Fleet.up(name, specs) as fleet:
+        for host in fleet.hosts:
+            if not host.spec.cryptography:
+                assert "No module named 'cryptography'" in log_in(host, f'python3 -c "{VERSIONS}"').stderr
+                assert log_in(host, "apt-get -qq -y install python3-cryptography", "root").returncode == 0
+            assert log_in(host, f'python3 -c "{VERSIONS}"').stdout.strip() == CRYPTOGRAPHY[host.release]
+            assert log_in(host, "sudo -n id -un", "deploy").stdout == "root\n"
+            assert log_in(host, "sudo -n id -un", "plain").returncode != 0
+            assert log_in(host, "hostname; sed -n s/^VERSION_CODENAME=//p /etc/os-release").stdout.split() == [
+                host.name,
+                host.release,
+            ]
