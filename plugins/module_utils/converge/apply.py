@@ -18,8 +18,9 @@ from ..errors import DiskError
 from ..files import Attributes, ContextOf, Directory, remove_any
 from . import journal as journals
 from . import links, next_request
+from .generation_files import Staged
 from .observe import CURRENT, DIRECTORY_MODE, GENERATIONS, MAXIMUM_FILE, NEXT, NEXT_MODE, current_target, directory_name
-from .plan import Plan, Staged
+from .plan import Plan
 
 Step = Tuple[str, Callable[[], None]]
 
