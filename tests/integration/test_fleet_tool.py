@@ -14,7 +14,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterator, List, Sequence, Set, Tuple
+from typing import Callable, Iterator, List, Optional, Sequence, Set, Tuple
 
 import pytest
 
@@ -81,34 +81,51 @@ class Traces:
     """By what one would notice that something of a fleet is left."""
 
     places: Places
-    namespaces: Set[str]
     link: int
+    processes: Set[Tuple[str, str]]
 
     @classmethod
     def of(cls, fleet: Fleet) -> Traces:
-        namespaces = {link for host in fleet.hosts for link in _namespaces(host.pid)} - _namespaces(os.getpid())
-        assert len(namespaces) == len(fleet.hosts) * len("mnt uts ipc net pid".split())
+        """What there is of a fleet now."""
+        namespaces = {_namespace(str(host.pid)) for host in fleet.hosts}
+        assert None not in namespaces and len(namespaces) == len(fleet.hosts)
+        inside = {process for process in _processes() if _namespace(process[0]) in namespaces}
         network = fleet.hosts[0].address.split(".")[2]
-        return cls(fleet.places, namespaces, socket.if_nametoindex(f"mtls{network}"))
+        return cls(fleet.places, socket.if_nametoindex(f"mtls{network}"), inside)
 
     def left(self) -> List[str]:
+        """What there still is: files, the link, processes that were in a host or name the fleet, mounts."""
         found = [str(path) for path in (self.places.directory,) if path.exists()]
         found += [name for index, name in socket.if_nameindex() if index == self.link]
-        for process in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                mounts = Path(f"/proc/{process}/mountinfo").read_text(encoding="utf-8")
-                arguments = Path(f"/proc/{process}/cmdline").read_text(encoding="utf-8")
-                inside = not self.namespaces.isdisjoint(_namespaces(int(process)))
-            except OSError:
-                # It has ended, or is none that even root may look into.
-                continue
-            if inside or self.places.name in mounts + arguments:
-                found.append(f"{process}: {arguments}")
+        for pid, begin in _processes():
+            arguments = _read(f"/proc/{pid}/cmdline")
+            if (pid, begin) in self.processes or self.places.name in arguments + _read(f"/proc/{pid}/mountinfo"):
+                found.append(f"{pid}: {arguments}")
         return found
 
 
-def _namespaces(pid: int) -> Set[str]:
-    return {os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/ns") if not entry.name.endswith("_children")}
+def _processes() -> Set[Tuple[str, str]]:
+    """All processes of this machine that have not ended, each with the time of its begin: ids are used again."""
+    fields = {
+        pid: _read(f"/proc/{pid}/stat").rpartition(")")[2].split() for pid in filter(str.isdigit, os.listdir("/proc"))
+    }
+    return {(pid, values[19]) for pid, values in fields.items() if values and values[0] != "Z"}
+
+
+def _namespace(pid: str) -> Optional[str]:
+    """The host that a process is in; None where that cannot be told."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return None
+
+
+def _read(path: str) -> str:
+    """A file below /proc; nothing where the process has ended, or is none that even root may look into."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def keep_a_connection(host: Host) -> None:
@@ -144,12 +161,12 @@ def wait_for_end(pids: Sequence[int]) -> None:
 
 def test_nothing_is_left_after_down(name: str) -> None:
     with Fleet.up(name, [HostSpec(), HostSpec()]) as fleet:
-        traces = Traces.of(fleet)
         for host in fleet.hosts:
             keep_a_connection(host)
-        running = subprocess.Popen(["nsenter", "--target", str(fleet.hosts[0].pid), "--all", "sleep", "300"])
         fleet.hosts[1].latency(5)
-        assert len(traces.left()) > 8, "the traces are those of a running fleet"
+        running = subprocess.Popen(["nsenter", "--target", str(fleet.hosts[0].pid), "--all", "sleep", "300"])
+        traces = Traces.of(fleet)
+        assert len(traces.processes) >= 2 * 3 and len(traces.left()) >= 2 + 2 * 5, traces.left()
     running.wait(_SECONDS)
     assert traces.left() == []
 
@@ -174,8 +191,8 @@ def test_a_fleet_ends_with_its_owner(name: str, repository: Path) -> None:
     with start_owner(OWNER, name, repository) as owner:
         assert owner.stdout is not None and owner.stdout.readline() == "up\n"
         fleet = Fleet.attach(name)
-        traces = Traces.of(fleet)
         keep_a_connection(fleet.hosts[0])
+        traces = Traces.of(fleet)
         keeper, hosts = processes_of(fleet)
         owner.kill()
     wait_for_end([keeper, *hosts])
@@ -206,8 +223,8 @@ def test_a_fleet_that_is_to_stay_ends_when_it_cannot_come_up_completely(name: st
 
 def test_up_removes_what_a_killed_fleet_has_left(name: str) -> None:
     fleet = Fleet.up(name, [HostSpec()])
-    traces = Traces.of(fleet)
     keep_a_connection(fleet.hosts[0])
+    traces = Traces.of(fleet)
     keeper, hosts = processes_of(fleet)
     # So that ssh does not learn that the host is gone, and waits.
     fleet.hosts[0].cut()
