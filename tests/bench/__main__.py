@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,7 @@ _BUSY = 0.5
 
 def main() -> int:
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     begin = time.monotonic()
 
     def progress(text: str) -> None:
@@ -86,6 +88,8 @@ def _peers_python(progress: Progress) -> Path:
 def _measure(plan: Plan, names: List[str], output: Optional[Path]) -> None:
     properties = machine.describe(plan.python, plan.peers_python)
     kept = report.Report(properties, ()) if output is None else report.begin(output, properties)
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
     load = machine.load()
     if load > _BUSY:
         plan.progress(f"this machine is busy (load {load:.1f}): times will be too long, and differ")
