@@ -42,7 +42,7 @@ AUTHORITY = "partner"
 
 _BACKDATE = timedelta(hours=1)
 _MODE = 0o600
-_PATIENCE = 60
+_PATIENCE = 180
 _ESCAPE = re.compile(r"\\(?:u(?P<code>[0-9A-Fa-f]{4})|(?P<character>.))")
 
 
