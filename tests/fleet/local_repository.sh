@@ -10,6 +10,7 @@ root=$1
 packages=/var/lib/local-packages
 export DEBIAN_FRONTEND=noninteractive
 
+chroot "$root" apt-get clean
 chroot "$root" apt-get --quiet --yes --no-install-recommends --download-only install python3-cryptography python3-apt
 mkdir "$root$packages"
 mv "$root"/var/cache/apt/archives/*.deb "$root$packages/"

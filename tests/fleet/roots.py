@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +34,8 @@ _PACKAGES = "ca-certificates iproute2 openssh-server procps python3 sudo".split(
 _RECIPE = "--mode=root --format=directory --variant=minbase --skip=cleanup/apt/lists --include=" + ",".join(_PACKAGES)
 # A release moves to the archive when it is no longer supported.
 _MIRRORS = ("http://deb.debian.org/debian", "http://archive.debian.org/debian")
-_NEEDED = ("gpg", "mmdebstrap", "unshare")
+_ISOLATION = "--mount --propagation=private --pid --fork --kill-child --mount-proc"
+_NEEDED = ("gpg", "mmdebstrap", "setpriv", "unshare")
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 # How this machine reaches the network, from its own configuration of apt.
 _APT_SETTINGS = re.compile(
@@ -71,7 +71,7 @@ def _build_once(release: str) -> Path:
     unfinished = root.with_name(root.name + ".unfinished")
     with _only_one(root.with_name(root.name + ".lock")) as lock:
         if not root.exists():
-            shutil.rmtree(unfinished, ignore_errors=True)
+            _remove(unfinished)
             _build(release, unfinished, lock)
             unfinished.rename(root)
     return root
@@ -90,32 +90,39 @@ def _build(release: str, target: Path, lock: int) -> None:
     if not _KEYRING.exists():
         raise FleetError(f"Debian's keys are missing at {_KEYRING}: apt-get install debian-archive-keyring")
     refusals: List[str] = []
-    with tempfile.NamedTemporaryFile("w", prefix="fleet-apt-", suffix=".conf") as settings:
-        settings.write("".join(line + "\n" for line in _apt_settings()))
-        settings.flush()
-        for mirror in _MIRRORS:
-            outcome = subprocess.run(
-                _command(release, target, mirror, settings.name),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
-                # Should this process be killed, the lock holds until mmdebstrap has ended, too.
-                pass_fds=[lock],
-                check=False,
-            )
-            if outcome.returncode == 0:
-                return
-            shutil.rmtree(target, ignore_errors=True)
-            refusals.append(f"{mirror}:\n{outcome.stdout.decode(errors='replace')[-3000:]}")
+    # A proxy's password may be among them: they do not go into arguments.
+    settings = target.with_suffix(".apt")
+    settings.touch(mode=0o600)
+    settings.write_text("".join(f"{line}\n" for line in _apt_settings()), encoding="utf-8")
+    for mirror in _MIRRORS:
+        outcome = subprocess.run(
+            _command(release, target, mirror, settings),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
+            # Should this process be killed, the lock holds until mmdebstrap has ended, too.
+            pass_fds=[lock],
+            check=False,
+        )
+        if outcome.returncode == 0:
+            settings.unlink()
+            return
+        _remove(target)
+        refusals.append(f"{mirror}:\n{outcome.stdout.decode(errors='replace')[-3000:]}")
     raise FleetError(f"The root of {release} could not be built from any mirror.\n" + "\n".join(refusals))
 
 
-def _command(release: str, target: Path, mirror: str, settings: str) -> List[str]:
-    # In namespaces of its own: what mmdebstrap mounts below the target is gone when it is killed, too.
-    isolated = [program("unshare"), "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"]
+def _remove(unfinished: Path) -> None:
+    if unfinished.exists():
+        shutil.rmtree(unfinished)
+
+
+def _command(release: str, target: Path, mirror: str, settings: Path) -> List[str]:
+    # It ends with this process, and all that it has mounted and started below the target ends with it.
+    isolated = [program("setpriv"), "--pdeathsig=KILL", program("unshare"), *_ISOLATION.split()]
     options = ["--quiet", *_RECIPE.split(), f"--aptopt={settings}", f"--customize-hook={HOOK}"]
-    return [*isolated, "--mount-proc", program("mmdebstrap"), *options, release, str(target), mirror]
+    return [*isolated, program("mmdebstrap"), *options, release, str(target), mirror]
 
 
 def _apt_settings() -> List[str]:
