@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import shutil
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
@@ -14,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.mutual.tls.plugins.module_utils import files, seal
+from ansible_collections.mutual.tls.plugins.module_utils import seal
 from ansible_collections.mutual.tls.tests.unit.module_utils.sealed import SealedHost, sealed_host
 
 Change = Callable[[Path], Any]
@@ -151,14 +153,23 @@ LOOKED_AT: Dict[str, Change] = {
     "the library is gone": remove("library/cryptography/__about__.py"),
     "another library comes first": make("before/cryptography"),
 }
+
+
+def times(disk: Path) -> None:
+    for path in disk.rglob("*"):
+        os.utime(path, (1, 1), follow_symlinks=False)
+
+
+def copied(disk: Path) -> None:
+    shutil.copy2(disk / GENERATION / "key.pem", disk / "kept")
+    os.replace(disk / "kept", disk / GENERATION / "key.pem")
+
+
 # What no check looks at.
 ALL_THE_SAME: Dict[str, Change] = {
     "nothing": lambda disk: None,
-    "other times": lambda disk: [os.utime(path, (1, 1), follow_symlinks=False) for path in disk.rglob("*")],
-    "another inode": lambda disk: (
-        shutil.copy2(disk / GENERATION / "key.pem", disk / GENERATION / "key.pem.new")
-        and os.replace(disk / GENERATION / "key.pem.new", disk / GENERATION / "key.pem")
-    ),
+    "other times": times,
+    "another inode": copied,
     "a hard link elsewhere": lambda disk: os.link(disk / GENERATION / "key.pem", disk / "kept"),
     "a file beside the root": write("more"),
     "a file in what is no credential": write("root/other/more"),
@@ -195,7 +206,7 @@ def test_every_byte_of_a_file_counts(host: SealedHost, name: str) -> None:
     for place in sorted({*range(0, len(content), 61), len(content) - 1}):
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         assert host.quick() is None, "byte {0}".format(place)
-    for other in (b"", content[:-1], content + b"\n"):
+    for other in (b"", content[:-1], content + b"\n", content[: len(content) // 2]):
         path.write_bytes(other)
         assert host.quick() is None
     assert host.full() != whole
@@ -277,7 +288,7 @@ def test_whatever_is_done_to_the_disk_a_seal_answers_rightly_or_not_at_all(made:
 
 
 def test_a_user_or_group_of_another_number_is_another(host: SealedHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    for names, look_up in ((files.pwd, "getpwnam"), (files.grp, "getgrnam")):
+    for names, look_up in ((pwd, "getpwnam"), (grp, "getgrnam")):
         with monkeypatch.context() as patch:
             real = getattr(names, look_up)
             patch.setattr(names, look_up, lambda name, real=real: _Other(real(name)))

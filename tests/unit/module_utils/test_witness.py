@@ -18,6 +18,7 @@ import pytest
 
 from ansible_collections.mutual.tls.plugins.module_utils import files, witness
 from ansible_collections.mutual.tls.plugins.module_utils.converge import host as hosts
+from ansible_collections.mutual.tls.plugins.module_utils.converge.observe import is_credential
 from ansible_collections.mutual.tls.plugins.module_utils.errors import DiskError, Error, FormatError
 from ansible_collections.mutual.tls.plugins.module_utils.files import open_directory, resolve_attributes, witnessed
 from ansible_collections.mutual.tls.tests.unit.module_utils.sealed import sealed_host
@@ -103,23 +104,26 @@ LOOKS: Dict[str, Callable[[Path], Any]] = {
 @pytest.mark.parametrize("name", LOOKS)
 def test_a_look_that_is_not_taken_down_is_noticed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The method itself."""
-    real = hosts.is_credential
     (tmp_path / "more").write_text("more")
 
     def looks_aside(*arguments: Any) -> bool:
         LOOKS[name](tmp_path)
-        return real(*arguments)
+        return is_credential(*arguments)
 
     with sealed_host(tmp_path / "disk", lambda disk: []) as host:
         monkeypatch.setattr(hosts, "is_credential", looks_aside)
         assert recorded(host.full) - recorded(host.quick) != set()
 
 
+def _entry(name: str) -> Callable[[Any, Path], Any]:
+    return lambda directory, path: directory.entry(name)
+
+
 OPERATIONS: Dict[str, Callable[[Any, Path], Any]] = {
     "names": lambda directory, path: directory.names(),
     "attributes": lambda directory, path: directory.attributes(),
     **{
-        "entry of " + kind: lambda directory, path, kind=kind: directory.entry(kind)
+        "entry of " + kind: _entry(kind)
         for kind in ("file", "directory", "link", "dangling", "fifo", "nothing", "n\udcfcme")
     },
     "read": lambda directory, path: directory.read("file", 100),
