@@ -59,7 +59,14 @@ def _comparison(figures: Figures) -> str:
                         _number(figures.median(scene, work, who, LAUNCHES), 0),
                     )
                 )
-    head = ("", "wall time, s", "× ping", "controller: CPU, s", "controller: memory, MiB", "hosts: Pythons started")
+    head = (
+        ", ".join(figures.scenes()),
+        "wall time, s",
+        "× ping",
+        "controller: CPU, s",
+        "controller: memory, MiB",
+        "hosts: Pythons started",
+    )
     return table(head, rows)
 
 

@@ -113,6 +113,7 @@ def test_the_page_says_what_is_reached() -> None:
 
 def test_a_comparison_has_a_row_for_everyone_and_each_work() -> None:
     found = {row[0]: row[1:] for row in rows(tables.section(ONE, Figures(FIGURES)))}
+    assert SCENE in found
     assert found["ping, fresh"] == ["4.00 (3.90–4.20)", "1.00", "–", "–", "–"]
     assert found["ours, fresh"] == ["12.50 (12.00–13.00)", "3.12", "9.2", "251", "40"]
     assert found["peers, fresh"] == ["1200.00 (1200.00–1200.00)", "300.00", "–", "–", "–"]
