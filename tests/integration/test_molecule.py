@@ -10,13 +10,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, List, Set
+from typing import Callable, Dict, List, Set
 
 import pytest
 import yaml
 
-# Each of a scenario's steps is a run of ansible-playbook.
-pytestmark = pytest.mark.timeout(600)
+from ansible_collections.mutual.tls.tests.fleet import fleet
+
+# Each of a scenario's steps is a run of ansible-playbook; the first fleet builds the roots of its hosts.
+pytestmark = pytest.mark.timeout(1800)
 
 
 def environment(directory: Path) -> Dict[str, str]:
@@ -67,14 +69,59 @@ def processes_about(directory: Path) -> List[str]:
     return lines
 
 
-def test_role_mtls_default(repository: Path, tmp_path: Path) -> None:
+def must_pass(repository: Path, directory: Path, scenario: str, *options: str) -> None:
+    """Run all steps of a scenario; each must succeed, none may be left out, and nothing may be left behind.
+
+    `options` are for every ansible-playbook.
+    """
     before = files(repository / "extensions")
-    done = molecule(repository, tmp_path, "test", "-s", "role_mtls_default")
+    done = molecule(repository, directory, "test", "-s", scenario, "--", *options)
     assert done.returncode == 0, done.stdout[-6000:]
     expected = len(steps(repository))
     assert re.search(rf"actions={expected} +successful={expected} ", done.stdout), done.stdout[-2000:]
-
-    assert list((tmp_path / "home").iterdir()) == []
     assert files(repository / "extensions") == before
-    assert {path.name for path in files(tmp_path)} <= {"ansible.cfg", "ansible_inventory.yml", "state.yml"}
-    assert processes_about(tmp_path) == []
+    nothing_is_left(directory)
+
+
+def nothing_is_left(directory: Path) -> None:
+    """No process, no file but Molecule's own, and none of these in the user's home."""
+    assert list((directory / "home").iterdir()) == []
+    assert {path.name for path in files(directory)} <= {"ansible.cfg", "ansible_inventory.yml", "state.yml"}
+    assert processes_about(directory) == []
+
+
+@pytest.fixture
+def hosts_can_be_made(tool: Callable[[str], str]) -> None:
+    for program in ("ip", "mmdebstrap", "nsenter", "unshare", "ssh", "sshd"):
+        tool(program)
+    if os.geteuid() != 0:
+        pytest.skip("only root can make hosts")
+
+
+@pytest.fixture
+def name() -> str:
+    """The name that the scenario's fleet is told to have."""
+    return f"molecule-{os.getpid()}"
+
+
+def test_role_mtls_default(repository: Path, tmp_path: Path) -> None:
+    must_pass(repository, tmp_path, "role_mtls_default")
+
+
+@pytest.mark.usefixtures("hosts_can_be_made")
+def test_role_mtls_fleet(repository: Path, tmp_path: Path, name: str) -> None:
+    must_pass(repository, tmp_path, "role_mtls_fleet", f"--extra-vars=fleet_name={name}")
+    assert name not in fleet.names()
+
+
+@pytest.mark.usefixtures("hosts_can_be_made")
+def test_a_failure_leaves_no_fleet(repository: Path, tmp_path: Path, name: str) -> None:
+    variables = f"--extra-vars=fleet_name={name} mtls_root=relative"
+    done = molecule(repository, tmp_path, "test", "-s", "role_mtls_fleet", "--", variables)
+    assert done.returncode != 0
+    # It came to the hosts, and failed for the reason that it was given.
+    assert "create: Executed: Successful" in done.stdout, done.stdout[-6000:]
+    assert "converge: Executed: Failed" in done.stdout
+    assert re.search(r"root: .*absolute", done.stdout)
+    nothing_is_left(tmp_path)
+    assert name not in fleet.names()
