@@ -8,17 +8,24 @@ from __future__ import annotations
 import ast
 import base64
 import json
+import shlex
 import zlib
 from pathlib import PurePosixPath
-from typing import Any, Dict, Iterator, Set
+from types import SimpleNamespace
+from typing import Any, Dict, Iterator, List, Set, Tuple
 
 import pytest
+from ansible.plugins.loader import shell_loader
 
+from ansible_collections.mutual.tls.plugins.action.credential import ActionModule
+from ansible_collections.mutual.tls.plugins.module_utils.document import Document
 from ansible_collections.mutual.tls.plugins.module_utils.errors import ReplyError
 from ansible_collections.mutual.tls.plugins.module_utils.imports import MINIMUM_PYTHON
 from ansible_collections.mutual.tls.plugins.module_utils.reply import MAXIMUM_SIZE
-from ansible_collections.mutual.tls.plugins.plugin_utils import launch
+from ansible_collections.mutual.tls.plugins.plugin_utils import launch, wire
+from ansible_collections.mutual.tls.plugins.plugin_utils.inventory import Inventory, read_inventory
 from ansible_collections.mutual.tls.tests.conftest import REPOSITORY
+from ansible_collections.mutual.tls.tests.integration.surveillance import Canaries, forms
 
 LIBRARY = REPOSITORY / "plugins/module_utils"
 
@@ -161,3 +168,52 @@ def test_an_answer_too_large_is_refused_unread() -> None:
         launch.answer(whole + "\n")
     with pytest.raises(ReplyError, match="larger"):
         launch.answer("\n" * (2 * MAXIMUM_SIZE + 1))
+
+
+class Started(ActionModule):
+    """The action up to the command that it has started; `started` is that, and what goes to its standard input."""
+
+    def __init__(self) -> None:
+        self._task = SimpleNamespace(check_mode=False)
+        self._connection = SimpleNamespace(_shell=shell_loader.get("sh"))
+        self.started: List[Tuple[str, bytes]] = []
+
+    def _configure_module(self, **_names: Any) -> Any:
+        return "new", "#!/usr/bin/python3", b"", "path"
+
+    def _compute_environment_string(self, *_arguments: Any) -> str:
+        return "LANG=C"
+
+    def _low_level_execute_command(self, cmd: str, sudoable: bool, in_data: bytes) -> Dict[str, Any]:
+        assert sudoable
+        self.started.append((cmd, in_data))
+        return {"stdout": "", "stderr": "gone"}
+
+
+PASSPHRASE = 'the key\'s "passphrase" ü'
+
+
+def told() -> Tuple[Inventory, Document]:
+    """An inventory with a passphrase, and the document that it comes to."""
+    key = {"passphrase": PASSPHRASE, "key": {"encrypt": True}}
+    item = {"name": "orders", "issuer": "corp", "subject": {"CN": "orders"}, **key}
+    inventory = read_inventory({"credentials": [item], "issuers": {"corp": {"type": "ownca"}}})
+    credentials = tuple(intent.host for intent in inventory.credentials)
+    return inventory, Document("/etc/mtls", 1, ("orders",), {}, credentials)
+
+
+def test_the_command_holds_nothing_of_the_document() -> None:
+    """Everybody on the host can read it, and sudo notes it in the system's log."""
+    action, (inventory, document) = Started(), told()
+    with pytest.raises(ReplyError):
+        action._trip(document, inventory, {})
+    ((command, standard_input),) = action.started
+    assert shlex.split(command) == ["LANG=C", "/usr/bin/python3", "-c", launch.CODE]
+    search = Canaries({"passphrase": forms(PASSPHRASE)})
+    assert search.within(command.encode(), "the command") == []
+    assert search.within(standard_input, "standard input") != []
+
+
+def test_the_document_names_the_code_that_judges() -> None:
+    """Another release may judge otherwise: what the old one sealed is checked anew."""
+    assert json.loads(wire.build(told()[1]))["code"] == launch.DIGEST
