@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit integration matrix ansible-matrix mutations sanity bench clean .venv
+.PHONY: help demo test lint unit integration matrix ansible-matrix mutations fleet sanity bench clean .venv
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,10 @@ ansible-matrix: .venv/.development ## Tests marked "compat" under other releases
 
 mutations: .venv/.development ## Break each invariant on purpose; its tests must notice
 	$(TESTS).mutations.run -j $(JOBS) $(MUTATIONS)
+
+fleet: .venv/.development ## The collection on SSH hosts with Debian 11, 12 and 13, as root
+	$(TESTS).fleet roots
+	$(PYTEST) -q -n $(JOBS) --dist worksteal -o verbosity_subtests=0 tests/fleet
 
 sanity: .venv/.development ## ansible-test sanity on the built collection
 	$(TESTS).sanity.run
