@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import re
 import shlex
@@ -17,7 +18,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import AbstractSet, Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 import pytest
 
@@ -25,7 +26,10 @@ HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 INVARIANTS = range(1, 8)
 WANTED_EACH = 2
+SAMPLE_EACH = 2
+MANY = 10  # mutations, for which a tree that is compiled beforehand saves more than it costs
 TIMEOUT = 600  # seconds for one selection
+UNTRACKED = ("ls-files", "-z", "--others", "--exclude-standard")
 
 # Runs a selection in a tree and gives pytest's exit status and output.
 Runner = Callable[[Path, Sequence[str]], Tuple[int, str]]
@@ -45,6 +49,13 @@ class Mutation:
     selection: Tuple[str, ...]
     patch: str
 
+    @property
+    def files(self) -> FrozenSet[str]:
+        """The files that it is about, from the repository's root: its own, those it changes, those with its tests."""
+        changes = re.findall(r"^(?:--- a|\+\+\+ b)/(\S+)", self.patch, re.MULTILINE)
+        tests = (argument.partition("::")[0] for argument in self.selection)
+        return frozenset((f"tests/mutations/{self.name}", *changes, *(name for name in tests if name.endswith(".py"))))
+
 
 def parse(name: str, text: str) -> Mutation:
     """Read a patch file: a header of `Invariant:`, `Breaks:` and `Tests:` lines, then the diff."""
@@ -62,11 +73,13 @@ def parse(name: str, text: str) -> Mutation:
     )
 
 
+def _git(repository: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=repository, stdout=subprocess.PIPE, check=True, text=True).stdout
+
+
 def copy_tree(source: Path, target: Path) -> None:
     """Copy what git would commit from `source`, links as links."""
-    listing = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    names = subprocess.run(listing, cwd=source, stdout=subprocess.PIPE, check=True, text=True).stdout.split("\0")
-    for name in filter(None, names):
+    for name in filter(None, _git(source, *UNTRACKED, "--cached").split("\0")):
         if os.path.lexists(source / name):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source / name, target / name, follow_symlinks=False)
@@ -85,6 +98,13 @@ def apply(mutation: Mutation, tree: Path) -> None:
     )
     if result.returncode != 0:
         raise MutationError(f"{mutation.name}: the patch no longer applies: {result.stderr.strip()}")
+
+
+def compile_tree(tree: Path) -> None:
+    """Leave the bytecode of the product and its unit tests in `tree`, for copies that keep the times of its files."""
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "tests/unit"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run(command, cwd=tree, env=environment, stdout=subprocess.DEVNULL, check=True)
 
 
 def run_pytest(tree: Path, selection: Sequence[str]) -> Tuple[int, str]:
@@ -111,7 +131,7 @@ def in_copy(source: Path, selection: Sequence[str], mutation: Optional[Mutation]
     """Run `selection` in a fresh copy of `source`, mutated if `mutation` is given."""
     with tempfile.TemporaryDirectory(prefix="mutation-") as directory:
         tree = Path(directory).resolve() / "tree"
-        copy_tree(source, tree)
+        subprocess.run(["cp", "-a", source, tree], check=True)
         if mutation is not None:
             apply(mutation, tree)
         return runner(tree, selection)
@@ -146,11 +166,49 @@ def too_few(mutations: Sequence[Mutation]) -> List[str]:
     return [f"invariant {key} has {count} of {WANTED_EACH} mutations" for key, count in counts.items() if count < 2]
 
 
+def changed_since(commit: str, repository: Path) -> FrozenSet[str]:
+    """The files that are not as in `commit`, committed or not; CalledProcessError where there is no such commit."""
+    changed = _git(repository, "diff", "--name-only", "--no-renames", "-z", commit, "--")
+    return frozenset(filter(None, (changed + _git(repository, *UNTRACKED)).split("\0")))
+
+
+def selected(mutations: Sequence[Mutation], changed: AbstractSet[str], seed: str) -> List[Mutation]:
+    """Those about a file that has changed, and some more of each invariant: others for another `seed`."""
+    chosen = {mutation for mutation in mutations if mutation.files & changed}
+    for invariant in INVARIANTS:
+        rest = [mutation for mutation in mutations if mutation.invariant == invariant and mutation not in chosen]
+        rest.sort(key=lambda mutation: hashlib.sha256(f"{seed} {mutation.name}".encode()).digest())
+        chosen.update(rest[:SAMPLE_EACH])
+    return [mutation for mutation in mutations if mutation in chosen]
+
+
+def check(mutations: Sequence[Mutation], baselines: bool, parallel: int) -> List[str]:
+    """Judge each mutation, and each selection in the unchanged tree if wanted. Returns what is wrong."""
+    selections = sorted({mutation.selection for mutation in mutations}) if baselines else []
+    problems: List[str] = []
+    with tempfile.TemporaryDirectory(prefix="mutations-") as directory, ThreadPoolExecutor(parallel) as pool:
+        tree = Path(directory).resolve() / "tree"
+        copy_tree(REPOSITORY, tree)
+        if len(mutations) > MANY:
+            compile_tree(tree)
+        green = pool.map(lambda selection: baseline(selection, tree), selections)
+        for mutation, problem in zip(mutations, pool.map(lambda mutation: judge(mutation, tree), mutations)):
+            print(f"{'ok   ' if problem is None else 'ERROR'} {mutation.name}: {mutation.breaks}", flush=True)
+            problems += [problem] if problem else []
+        problems += filter(None, green)
+    return problems
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-j", dest="parallel", type=int, default=2, help="test runs at a time (default: 2)")
     parser.add_argument(
         "--tree-is-green", action="store_true", help="the unchanged tree has just passed all tests: do not check again"
+    )
+    parser.add_argument(
+        "--since",
+        metavar="COMMIT",
+        help=f"only those about files that have changed since then, and {SAMPLE_EACH} more of each invariant",
     )
     parser.add_argument("names", nargs="*", help="patch files; default: all, and every invariant must have some")
     arguments = parser.parse_args()
@@ -158,16 +216,15 @@ def main() -> int:
     files = sorted(HERE.glob("*.patch")) if not arguments.names else [Path(name) for name in arguments.names]
     mutations = [parse(path.name, path.read_text(encoding="utf-8")) for path in files]
     problems = [] if arguments.names else too_few(mutations)
-    selections = [] if arguments.tree_is_green else sorted({mutation.selection for mutation in mutations})
-    with ThreadPoolExecutor(arguments.parallel) as pool:
-        green = pool.map(lambda selection: baseline(selection, REPOSITORY), selections)
-        for mutation, problem in zip(mutations, pool.map(lambda mutation: judge(mutation, REPOSITORY), mutations)):
-            print(f"{'ok   ' if problem is None else 'ERROR'} {mutation.name}: {mutation.breaks}", flush=True)
-            problems += [problem] if problem else []
-        problems += filter(None, green)
+    total = len(mutations)
+    if arguments.since is not None:
+        head = _git(REPOSITORY, "rev-parse", "HEAD")
+        mutations = selected(mutations, changed_since(arguments.since, REPOSITORY), head)
+    problems += check(mutations, not arguments.tree_is_green, arguments.parallel)
     print("\n".join(problems))
     failed = f"{len(problems)} failed, " if problems else ""
-    print(f"== {failed}{len(mutations)} mutations run in {time.monotonic() - begin:.1f}s ==")
+    left = f" of {total}" if len(mutations) < total else ""
+    print(f"== {failed}{len(mutations)}{left} mutations run in {time.monotonic() - begin:.1f}s ==")
     return 1 if problems else 0
 
 

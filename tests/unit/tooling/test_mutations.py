@@ -107,6 +107,53 @@ def test_every_invariant_needs_mutations() -> None:
     assert not any("invariant 4 " in complaint for complaint in complaints)
 
 
+def test_the_files_that_a_mutation_is_about() -> None:
+    header = HEADER.replace("-k ", "tests/test_more.py::test_it -k ")
+    diff = DIFF + "--- a/plugins/more.py\n+++ b/plugins/other.py\n@@ -1 +1 @@\n-a\n+b\n"
+    assert mutations.parse("4-sum.patch", header + diff).files == {
+        "tests/mutations/4-sum.patch",
+        "sum.py",
+        "plugins/more.py",
+        "plugins/other.py",
+        "test_sum.py",
+        "tests/test_more.py",
+    }
+
+
+def test_what_has_changed_since_a_commit(tree: Path) -> None:
+    git = ("git", "-C", str(tree), "-c", "user.name=t", "-c", "user.email=t@example.org")
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "first"], check=True)
+    assert mutations.changed_since("HEAD", tree) == set()
+    (tree / "committed.py").touch()
+    subprocess.run([*git, "add", "committed.py"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "second"], check=True)
+    (tree / "sum.py").write_text("")
+    (tree / "untracked.py").touch()
+    assert mutations.changed_since("HEAD~1", tree) == {"committed.py", "sum.py", "untracked.py"}
+    with pytest.raises(subprocess.CalledProcessError):
+        mutations.changed_since("no-such-commit", tree)
+
+
+def test_mutations_of_what_has_changed_and_a_few_of_each_invariant_are_selected() -> None:
+    every = [
+        mutations.parse(
+            f"{invariant}-{number}.patch",
+            HEADER.replace("4", str(invariant)).replace("test_sum", f"test_{number}") + DIFF,
+        )
+        for invariant in mutations.INVARIANTS
+        for number in range(6)
+    ]
+    chosen = mutations.selected(every, {"test_3.py"}, "seed")
+    assert chosen == [mutation for mutation in every if mutation in chosen]
+    assert {mutation.name for mutation in every if "test_3.py" in mutation.files} < {one.name for one in chosen}
+    assert len(chosen) == len(mutations.INVARIANTS) * (1 + mutations.SAMPLE_EACH)
+    assert mutations.selected(every, {"test_3.py"}, "seed") == chosen
+    others = {one.name for seed in range(40) for one in mutations.selected(every, set(), str(seed))}
+    assert others == {mutation.name for mutation in every}
+    assert mutations.selected(every, {"sum.py"}, "seed") == every
+
+
 @pytest.mark.parametrize("patch", sorted(PATCHES.glob("*.patch")), ids=lambda patch: patch.stem)
 def test_every_patch_applies(patch: Path, repository: Path, tool: Callable[[str], str]) -> None:
     """The whole run takes minutes; that a patch has gone stale is to be seen at once."""
