@@ -11,6 +11,7 @@ from typing import Any, Dict, List
 import yaml
 
 from ..fleet.fleet import Fleet
+from .errors import BenchError
 from .hosts import ROOT, counting_interpreter, take_count
 
 _WRAPPER = "/usr/local/bin/counted-python"
@@ -23,7 +24,17 @@ class SshHosts:
     def __init__(self, fleet: Fleet, interpreter: Path) -> None:
         self._fleet = fleet
         self._interpreter = str(interpreter)
+        self._check_interpreter()
         self._inventory = yaml.safe_load(fleet.inventory.read_text(encoding="utf-8"))["all"]
+
+    def _check_interpreter(self) -> None:
+        """Hosts have this machine's files, but neither its /tmp nor what else is mounted in it."""
+        done = self._fleet.hosts[0].run([self._interpreter, "-c", "import cryptography"])
+        if done.returncode != 0:
+            raise BenchError(
+                f"hosts cannot run {self._interpreter}; the clone has to be on the disk that is mounted at /, "
+                f"and not in /tmp: {done.stderr.strip()}"
+            )
 
     @property
     def names(self) -> List[str]:
