@@ -39,11 +39,12 @@ Disk = Dict[str, Entry]
 """By absolute path."""
 
 
-def disk_of(host: Host, below: str = "/") -> Disk:
-    """Everything below a path on the host's disk: what only lies in its memory (/proc, /run) is left out."""
+def disk_of(host: Host, *below: str) -> Disk:
+    """Everything on the host's disk, or below some paths of it. What lies in its memory (/proc, /run) is left out."""
     root = str(host.path("/")).rstrip("/")
     device = os.lstat(root + "/").st_dev
-    return {path[len(root) :] or "/": _entry(path, found, root) for path, found in _walk(root + below, device)}
+    walked = (found for place in below or ("/",) for found in _walk(root + place, device))
+    return {path[len(root) :] or "/": _entry(path, found, root) for path, found in walked}
 
 
 def _walk(directory: str, device: int) -> Iterator[Tuple[str, os.stat_result]]:
