@@ -51,7 +51,7 @@ fleet: .venv/.development ## The collection on SSH hosts with Debian 11, 12 and 
 sanity: .venv/.development ## ansible-test sanity on the built collection
 	$(TESTS).sanity.run
 
-bench: .venv ## Measure beside what people use today, as root, for two hours: docs/performance.md
+bench: .venv ## Measure beside what people use today, as root, for hours: docs/performance.md
 	$(TESTS).bench $(BENCH)
 
 clean: ## Remove what the targets above have made
