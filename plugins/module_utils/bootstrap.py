@@ -53,8 +53,22 @@ class Sources:
         exec(compile(self._sources[file], "mutual.tls/" + file, "exec", dont_inherit=True), module.__dict__)
 
 
+def report_crash(kind: "type[BaseException]", error: BaseException, trace: "types.TracebackType | None") -> None:
+    """Say where and how the code came to an end that nobody foresaw. An error's text may hold a secret: it stays out.
+
+    Some connections show a program's errors as they are, from -vvv on.
+    """
+    place = "?"
+    while trace is not None:
+        place = "{0}, line {1}".format(trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+        sys.stderr.write("  {0}, in {1}\n".format(place, trace.tb_frame.f_code.co_name))
+        trace = trace.tb_next
+    sys.stderr.write("{0} in {1}\n".format(kind.__name__, place))
+
+
 def start(stream: "typing.BinaryIO") -> None:
     """Read the sources and the arguments, and run."""
+    sys.excepthook = report_crash
     sources = json.loads(zlib.decompress(base64.b64decode(stream.readline())).decode("utf-8"))
     arguments = json.loads(stream.readline().decode("utf-8"))
     minimum = arguments.pop("minimum_python")
