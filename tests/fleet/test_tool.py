@@ -34,14 +34,6 @@ _MOMENT = 0.5
 _SECONDS = 30
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _able(tool: Callable[[str], str]) -> None:
-    for program in ("ip", "nsenter", "unshare", "ssh", "sshd"):
-        tool(program)
-    if os.geteuid() != 0:
-        pytest.skip("only root can make hosts")
-
-
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> Iterator[str]:
     """A fleet's name that no other test has; what a failed test leaves of the fleet is removed."""
