@@ -76,7 +76,7 @@ def _processes(host: Host) -> List[int]:
         try:
             if int(entry) != first and os.readlink(f"/proc/{entry}/ns/pid") == namespace:
                 found.append(int(entry))
-        except (FileNotFoundError, ProcessLookupError):
-            # It has ended meanwhile.
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            # It has ended meanwhile, or is none of a host's.
             continue
     return found
