@@ -47,7 +47,7 @@ _MAXIMUM_IDENTIFIER = 2**32 - 2
 _REMEDIES = {
     errno.ENOSPC: "free some space there; nothing that was in use has been replaced",
     errno.EDQUOT: "raise the quota or free some space there; nothing that was in use has been replaced",
-    errno.EROFS: "make it writable again, or name another directory",
+    errno.EROFS: "it is mounted read-only: make it writable, or name another directory",
     errno.EACCES: "run with become, or as a user who may",
     errno.EPERM: "run with become, or as a user who may",
     errno.ENOTDIR: "something on that path is not a directory",

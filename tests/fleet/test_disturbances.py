@@ -141,7 +141,7 @@ class FullDisk(Disturbance):
 
 class ReadOnlyRoot(Disturbance):
     status = "failed"
-    says = r"cannot \w+ /etc/mtls.*: Read-only file system; make"
+    says = r"cannot \w+ /etc/mtls.*: Read-only file system; .*make it writable"
 
     def before(self, host: Host) -> None:
         host.read_only(True)
