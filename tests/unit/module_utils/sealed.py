@@ -68,6 +68,7 @@ class SealedHost:
 
     def restore(self) -> None:
         """The disk as it was saved."""
+        _open_up(self.disk)
         shutil.rmtree(self.disk)
         shutil.copytree(self._saved, self.disk, symlinks=True)
 
@@ -82,6 +83,14 @@ class SealedHost:
         except Error as error:
             return str(error)
         return json.loads(json.dumps(encode(reply)))
+
+
+def _open_up(directory: Path) -> None:
+    """Only root can remove what is in a directory that it may not search."""
+    directory.chmod(0o700)
+    for path in directory.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            _open_up(path)
 
 
 def everything(disk: Path) -> Sequence[Wanted]:
