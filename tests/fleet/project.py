@@ -82,10 +82,14 @@ def chat() -> Dict[str, Any]:
 
 
 class Project:
-    """One project directory. `variables` are those of all hosts, `host_variables` those of one, by its name."""
+    """One project directory. `variables` are those of all hosts, `host_variables` those of one, by its name.
 
-    def __init__(self, directory: Path, fleet: Fleet) -> None:
+    user: who logs in; if None, whom the host's specification names.
+    """
+
+    def __init__(self, directory: Path, fleet: Fleet, user: Optional[str] = None) -> None:
         self.fleet = fleet
+        self._user = user
         self._controller = Controller(directory)
         self.directory = self._controller.project
         self.state = self._controller.state
@@ -123,7 +127,10 @@ class Project:
         """The fleet's inventory and this project's variables in one file."""
         inventory = json.loads(self.fleet.inventory.read_text(encoding="utf-8"))
         inventory["all"]["vars"].update(self.variables)
-        inventory["all"]["hosts"] = {host.name: self.host_variables.get(host.name, {}) for host in self.hosts}
+        user = {"ansible_user": self._user} if self._user else {}
+        inventory["all"]["hosts"] = {
+            host.name: {**user, **self.host_variables.get(host.name, {})} for host in self.hosts
+        }
         path = self.directory / "hosts.yml"
         path.write_text(json.dumps(inventory, indent=1), encoding="utf-8")
         return path
@@ -145,9 +152,10 @@ class Project:
         with ThreadPoolExecutor(1) as background:
             yield background.submit(self.run, *arguments)
 
-    def surroundings(self) -> Mapping[str, Path]:
-        """Where a run keeps its files on the controller, by what they are for."""
-        return {"temporary": self._controller.work, "project": self.directory}
+    @property
+    def temporary(self) -> Path:
+        """Where runs put whatever they write on the controller beside the state directory."""
+        return self._controller.work
 
 
 def event(run: Run, host: Host) -> Event:
