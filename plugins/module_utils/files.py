@@ -169,6 +169,13 @@ class Directory:
         saw(self.path, "names", witness.names_value(names))
         return names
 
+    def names_beginning(self, prefix: str) -> List[str]:
+        """The names in the directory that begin so, sorted; others may come and go."""
+        with _explained("list", self.path):
+            names = [name for name in sorted(os.listdir(self._descriptor)) if name.startswith(prefix)]
+        saw(self.path, witness.NAMES_BEGINNING + prefix, names)
+        return names
+
     def attributes(self) -> Attributes:
         """The directory's own owner, group and mode."""
         with _explained("look at", self.path):

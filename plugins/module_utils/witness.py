@@ -23,6 +23,9 @@ _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 SEAL = ".seal"
 """The file that all this is for. What it rests on is taken down before it is there, and compared when it is."""
 
+NAMES_BEGINNING = "names beginning "
+"""How the facet of a directory begins of which only names that begin with what follows count."""
+
 Seen = Mapping[Tuple[str, str], Any]
 """By path and facet: what was seen there, a value that JSON can hold."""
 
@@ -63,6 +66,9 @@ def names_value(names: Iterable[str]) -> List[str]:
 
 def look(path: str, facet: str) -> Any:
     """One facet of a path as it is now. Raises OSError where it cannot be seen, KeyError for an unknown facet."""
+    if facet.startswith(NAMES_BEGINNING):
+        prefix = facet[len(NAMES_BEGINNING) :]
+        return sorted(name for name in os.listdir(path) if name.startswith(prefix))
     return _FACETS[facet](path)
 
 

@@ -75,12 +75,18 @@ def answer(output: str) -> Mapping[str, Any] | None:
     if len(output) > 2 * MAXIMUM_SIZE:
         raise ReplyError("the host's reply is larger than {0} bytes".format(2 * MAXIMUM_SIZE))
     for line in reversed(output.splitlines()):
-        if line.startswith("{"):
-            try:
-                found = json.loads(line)
-            except ValueError:
-                return None
-            except RecursionError:
-                raise ReplyError("the host's reply is nested too deeply") from None
-            return found if isinstance(found, dict) else None
+        found = _object(line) if line.startswith("{") else {}
+        if "reply" in found or "failed" in found:
+            return found
     return None
+
+
+def _object(line: str) -> Mapping[str, Any]:
+    """A line as a JSON object; empty where it is none, as other things that a Python prints."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    except RecursionError:
+        raise ReplyError("the host's reply is nested too deeply") from None
+    return found if isinstance(found, dict) else {}

@@ -138,8 +138,7 @@ def unfinished(paths: Iterable[str], places: Places) -> Tuple[List[Tuple[str, st
         if not is_directory(parent):
             continue
         with open_directory(parent, context_of=places.context_of) as directory:
-            names = [name for name in directory.names() if name.startswith(prefix(places.directory))]
-            entries = {name: directory.entry(name) for name in names}
+            entries = {name: directory.entry(name) for name in directory.names_beginning(prefix(places.directory))}
         ours = [name for name, entry in entries.items() if entry is not None and entry.kind in ("file", "link")]
         if ours:
             leftovers += [(parent, name) for name in ours]

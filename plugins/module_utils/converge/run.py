@@ -31,9 +31,14 @@ def converge(document: Document, check: bool, context_of: ContextOf) -> Reply:
             # Also to look: in the middle of another run there would be differences that are none.
             stack.enter_context(root.locked(document.lock_timeout))
         reply = converge_all(root, document, document.in_turn(), check or root is None, context_of).reply
-        if root is not None and reply.changed and not check:
+        if root is not None and reply.changed and not check and _is_finished(reply):
             seal(root, document, context_of)
     return reply
+
+
+def _is_finished(reply: Reply) -> bool:
+    """Whether nothing of what this trip was about is left to do; what is, would be found again."""
+    return all(one.state in ("active", "absent") for one in reply.credentials)
 
 
 def _root(document: Document, stack: ExitStack, create: bool, context_of: ContextOf) -> Optional[Directory]:

@@ -145,7 +145,6 @@ LOOKED_AT: Dict[str, Change] = {
     "one older generation": make(ORDERS + "/generations/0000"),
     "a file more of the credential": write(ORDERS + "/more"),
     "a file more in the root": write("root/more"),
-    "a file more beside a link": write("elsewhere/more"),
     "the root is a link": instead("root", "link"),
     "another place elsewhere, with the same in it": in_turn(same_elsewhere, link("way", "another")),
     "the root belongs to others to read": chmod("root", 0o750),
@@ -174,6 +173,7 @@ ALL_THE_SAME: Dict[str, Change] = {
     "a file beside the root": write("more"),
     "a file in what is no credential": write("root/other/more"),
     "a file beside the CA bundle": write("pki/more"),
+    "a file beside a link": write("elsewhere/more"),
 }
 
 
