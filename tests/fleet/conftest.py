@@ -20,6 +20,10 @@ from ansible_collections.mutual.tls.tests.fleet.project import Project
 from ansible_collections.mutual.tls.tests.fleet.roots import DEBIAN
 from ansible_collections.mutual.tls.tests.fleet.specification import HostSpec
 
+VERSIONS = {"bullseye": "3.9 3.3.2", "bookworm": "3.11 38.0.4", "trixie": "3.13 43.0.0"}
+ASK_VERSIONS = "import sys, cryptography as c; print('{0}.{1}'.format(*sys.version_info), c.__version__)"
+"""What Debian ships: Python and cryptography; and the Python code that tells."""
+
 ProjectOf = Callable[[Sequence[HostSpec]], Project]
 
 

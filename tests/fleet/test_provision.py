@@ -20,7 +20,13 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ansible_collections.mutual.tls.inventories.demo.endpoint import Endpoint, Log
-from ansible_collections.mutual.tls.tests.fleet.conftest import ProjectOf, needed, two_of_each
+from ansible_collections.mutual.tls.tests.fleet.conftest import (
+    ASK_VERSIONS,
+    VERSIONS,
+    ProjectOf,
+    needed,
+    two_of_each,
+)
 from ansible_collections.mutual.tls.tests.fleet.disk import Disk, disk_of, moved
 from ansible_collections.mutual.tls.tests.fleet.network import machine_address
 from ansible_collections.mutual.tls.tests.fleet.project import (
@@ -36,8 +42,6 @@ from ansible_collections.mutual.tls.tests.unit import material
 
 pytestmark = pytest.mark.timeout(1200)  # roots may have to be built first
 
-VERSIONS = {"bullseye": "3.9 3.3.2", "bookworm": "3.11 38.0.4", "trixie": "3.13 43.0.0"}
-ASK = "import sys, cryptography as c; print('{0}.{1}'.format(*sys.version_info), c.__version__)"
 CURRENT = "/etc/mtls/orders/current"
 
 # name: mode, owner
@@ -81,7 +85,7 @@ def _disks(project: Project) -> Dict[str, Disk]:
 
 def test_hosts_use_what_debian_ships(story: Story) -> None:
     for host in story.project.hosts:
-        assert host.run([host.spec.python, "-c", ASK]).stdout.strip() == VERSIONS[host.release]
+        assert host.run([host.spec.python, "-c", ASK_VERSIONS]).stdout.strip() == VERSIONS[host.release]
 
 
 def test_check_predicts_the_run_and_touches_nothing(story: Story) -> None:
