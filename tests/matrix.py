@@ -4,7 +4,8 @@
 """Run the unit tests of host code with the Python and the cryptography that each platform ships.
 
 Where the platform's Python is missing on this machine, the nearest one takes its place; the output says so.
-Tests that kill a run at each of its steps take long and say nothing about libraries: the oldest platform has them all.
+Tests that kill a run at each of its steps, race fifty processes or try every Python take long and say nothing about
+libraries: the oldest platform has them all.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PLATFORMS: Tuple[Tuple[str, str, str], ...] = (
     ("newest", "3.13", "50.0.2"),
 )
 SELECTION = ("tests/unit/module_utils",)
-WITHOUT_KILLS = (*SELECTION, "-k", "not kill")
+ABOUT_LIBRARIES = (*SELECTION, "-k", "not kill and not processes_at_once and not every_python")
 
 
 def jobs() -> List[Job]:
@@ -37,7 +38,7 @@ def jobs() -> List[Job]:
         instead = "" if version == wanted else f" instead of {wanted}"
         name = f"{platform}: cryptography {cryptography} on Python {version}{instead}"
         requirements = ("-r", "requirements-unit.txt", f"cryptography=={cryptography}")
-        selection = WITHOUT_KILLS if result else SELECTION
+        selection = ABOUT_LIBRARIES if result else SELECTION
         result.append(Job(name, available[version], requirements, selection))
     return result
 
