@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence
@@ -41,7 +42,7 @@ class ActionModule(ActionBase):
         """Ansible's entry point."""
         super().run(tmp, task_vars)
         try:
-            require_cryptography()
+            _require_library()
             return self._run(task_vars or {})
         except Error as error:
             return {"failed": True, "changed": False, "msg": str(error)}
@@ -229,6 +230,17 @@ class ActionModule(ActionBase):
             )
 
 
+def _require_library() -> None:
+    """Raise DependencyError where the controller lacks it; what would mend a host is no help there."""
+    try:
+        require_cryptography()
+    except DependencyError:
+        raise DependencyError(
+            "the Python that runs Ansible, {0}, needs the library cryptography >= 3.3; install it into the same "
+            "environment, for example with its pip".format(sys.executable)
+        ) from None
+
+
 def _why_not_pipelined(connection: Any) -> str:
     """What stands in the way of pipelining, and what to do about it."""
     if C.DEFAULT_KEEP_REMOTE_FILES:
@@ -299,8 +311,10 @@ def _why(answer: Mapping[str, Any], found: Mapping[str, Any], secrets: List[str]
     if answer.get("failed") and message:
         return harmless(message, secrets)
     noise = str(found.get("stderr") or found.get("stdout") or "").strip().splitlines()
-    last = harmless(results.visible(noise[-1]), secrets) if noise else "nothing"
+    # A shell says first why it cannot start a program; a program that ends says last why.
+    telling = 0 if found.get("rc") in (126, 127) else -1
+    said = harmless(results.visible(noise[telling]), secrets) if noise else "nothing"
     return (
         "the program that does the work on the host gave no result; check that ansible_python_interpreter is a Python "
-        ">= 3.9 and that the user may run it. The last that it said: {0}".format(last)
+        ">= 3.9 and that the user may run it. It said: {0}".format(said)
     )

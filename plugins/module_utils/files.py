@@ -166,7 +166,7 @@ class Directory:
         """Every name in the directory, sorted."""
         with _explained("list", self.path):
             names = sorted(os.listdir(self._descriptor))
-        saw(self.path, "names", witness.names_value(names))
+        saw(self.path, "names", names)
         return names
 
     def names_beginning(self, prefix: str) -> List[str]:

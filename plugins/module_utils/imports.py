@@ -40,7 +40,8 @@ try:
     from cryptography.x509 import oid
 except ImportError as error:
     _problem = "{0} cannot import it ({1})".format(sys.executable, error)
-    _missing = True
+    # Not where it is there, and lacks something itself.
+    _missing = isinstance(error, ModuleNotFoundError) and error.name == "cryptography"
 else:
     _version = tuple(int(part) for part in re.findall(r"\d+", cryptography.__version__)[:2])
     if _version < MINIMUM_VERSION:

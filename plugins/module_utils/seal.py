@@ -25,7 +25,7 @@ from typing import Any, Dict, Mapping, Optional
 
 from . import witness
 
-NAME = witness.SEAL
+NAME = ".seal"
 MODE = 0o600
 VERSION = 1
 
@@ -39,9 +39,15 @@ _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 def build(document: str, seen: witness.Seen, since: float, until: float, reply: Dict[str, Any]) -> bytes:
     """A seal's content. `since` and `until` are seconds since 1970; the reply is what the check came to."""
     salt = os.urandom(16)
-    seal = {"version": VERSION, "since": since, "until": until, "seen": witness.digest(seen), "reply": reply}
-    bound = _bound(document, seal, salt)
-    return json.dumps({**seal, "paths": sorted(seen), "salt": salt.hex(), "bound": bound}).encode("ascii")
+    seal = {
+        "version": VERSION,
+        "since": since,
+        "until": until,
+        "paths": sorted(seen),
+        "seen": witness.digest(seen),
+        "reply": reply,
+    }
+    return json.dumps({**seal, "salt": salt.hex(), "bound": _bound(document, seal, salt)}).encode("ascii")
 
 
 def unbroken(document: str) -> Optional[Dict[str, Any]]:
@@ -69,9 +75,10 @@ def _unbroken(document: str, root: str) -> Optional[Dict[str, Any]]:
         seal = json.loads(_read(directory))
         if seal["version"] != VERSION or not seal["since"] <= time.time() < seal["until"]:
             return None
-        if _looked_at_again(seal["paths"]) != seal["seen"]:
-            return None
         if _bound(document, seal, bytes.fromhex(seal["salt"])) != seal["bound"]:
+            return None
+        # Only now: before, the paths could be anybody's.
+        if _looked_at_again(seal["paths"], root.rstrip("/") or "/") != seal["seen"]:
             return None
         reply = seal["reply"]
         return reply if isinstance(reply, dict) else None
@@ -87,14 +94,18 @@ def _read(directory: int) -> bytes:
         return file.read(_LARGEST)
 
 
-def _looked_at_again(paths: Any) -> str:
-    return witness.digest({(path, facet): witness.look(path, facet) for path, facet in paths})
+def _looked_at_again(paths: Any, root: str) -> str:
+    seen = {(path, facet): witness.look(path, facet) for path, facet in paths}
+    if (root, "names") in seen:
+        # It was not there yet when they were taken down.
+        seen[root, "names"] = [name for name in seen[root, "names"] if name != NAME]
+    return witness.digest(seen)
 
 
 def _bound(document: str, seal: Mapping[str, Any], salt: bytes) -> str:
     """A hash that binds a seal to what its check was told: the document without answers, by whom, to which Python.
 
-    It covers the seal itself: a damaged one is none. The paths are covered by what was seen there.
+    It covers the seal itself: a damaged one is none.
     """
     raw = json.loads(document)
     for credential in raw["credentials"]:
@@ -102,6 +113,6 @@ def _bound(document: str, seal: Mapping[str, Any], salt: bytes) -> str:
         credential["answer"] = None
         credential["may_request"] = True
     who = [os.geteuid(), os.getegid(), sorted(os.getgroups())]
-    came_to = [seal[name] for name in ("version", "since", "until", "seen", "reply")]
+    came_to = [seal[name] for name in ("version", "since", "until", "paths", "seen", "reply")]
     told = json.dumps([raw, who, sys.version, sys.path, came_to], sort_keys=True)
     return hashlib.pbkdf2_hmac("sha256", told.encode(), salt, _ITERATIONS).hex()

@@ -28,6 +28,9 @@ _BOOTSTRAP = "bootstrap.py"
 # Of no use to the host's half; the controller's own, and the library of other modules.
 _LEFT_OUT = ("handshake/", "ownca/")
 
+# How the host's entry.py and bootstrap.py begin the line; whatever else a Python prints is not even read.
+_ANSWERS = ('{"reply": ', '{"failed": ')
+
 CODE = (
     "import sys; sys.path[:] = [path for path in sys.path if path]; stream = sys.stdin.buffer; "
     "exec(stream.read(int(stream.readline())))"
@@ -75,18 +78,16 @@ def answer(output: str) -> Mapping[str, Any] | None:
     if len(output) > 2 * MAXIMUM_SIZE:
         raise ReplyError("the host's reply is larger than {0} bytes".format(2 * MAXIMUM_SIZE))
     for line in reversed(output.splitlines()):
-        found = _object(line) if line.startswith("{") else {}
-        if "reply" in found or "failed" in found:
-            return found
+        if line.startswith(_ANSWERS):
+            return _object(line)
     return None
 
 
-def _object(line: str) -> Mapping[str, Any]:
-    """A line as a JSON object; empty where it is none, as other things that a Python prints."""
+def _object(line: str) -> Mapping[str, Any] | None:
     try:
         found = json.loads(line)
     except ValueError:
-        return {}
+        return None
     except RecursionError:
         raise ReplyError("the host's reply is nested too deeply") from None
-    return found if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) else None

@@ -23,8 +23,14 @@ def install(action: Any, package: str, secrets: List[str], variables: Dict[str, 
     # The host's lists of packages may be old; to fetch them takes long, and may fail for reasons of its own.
     for more in ({}, {"update_cache": True}):
         found = _run(action, {"name": package, "state": "present", **more}, variables)
-        if not found.get("failed"):
+        if found.get("changed") and not found.get("failed"):
             return
+        if not found.get("failed"):
+            raise DependencyError(
+                "{0} is installed, but ansible_python_interpreter does not find the library cryptography in it".format(
+                    package
+                )
+            )
         problems.append(harmless(visible(str(found.get("msg") or "no reason was given")), secrets))
     raise DependencyError("{0} could not be installed: {1}".format(package, "; ".join(dict.fromkeys(problems))))
 

@@ -13,9 +13,9 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from .. import certificate as certificates
 from ..document import Credential, Document
 from ..errors import DiskError, Error
-from ..files import ContextOf, Directory
+from ..files import ContextOf, Directory, remove_any
 from ..reply import CredentialReply, PendingRequest, Reply
-from ..witness import SEAL
+from ..seal import NAME as SEAL
 from . import contents
 from .apply import Application
 from .journal import joined
@@ -103,7 +103,7 @@ def _one(
     try:
         if planned.changes:
             # First: it must not outlive what it vouches for, however this run ends.
-            root.remove(SEAL)
+            remove_any(root, SEAL)
         application.run(around.now)
     except Error as error:
         return _failed(wanted, around, str(error), changed=bool(application.done)), None
@@ -151,7 +151,7 @@ def _absent(root: Optional[Directory], wanted: Credential, around: Surroundings,
     differences = removal.differences
     if root is not None and differences and not check:
         try:
-            root.remove(SEAL)
+            remove_any(root, SEAL)
             removal.run()
         except Error as error:
             return _failed(wanted, around, str(error), changed=bool(removal.done))

@@ -12,6 +12,7 @@ from typing import AbstractSet, Dict, List, Mapping, Optional, Tuple
 
 from ..errors import DiskError, FormatError
 from ..files import Attributes, Directory, Entry, is_temporary
+from ..witness import LARGEST
 from . import journal as journals
 from . import manifest as manifests
 
@@ -22,7 +23,7 @@ DIRECTORY_MODE = 0o755
 NEXT_MODE = 0o700
 NEXT_FILES = frozenset(["key.pem", "request.pem", "since.json"])
 
-MAXIMUM_FILE = 8 * 1024 * 1024
+MAXIMUM_FILE = LARGEST
 """Bytes: a truststore with every public authority has less than one MiB."""
 
 _NUMBER = re.compile(r"[0-9]{4,9}\Z")

@@ -143,6 +143,7 @@ NOTICED: Dict[str, Change] = {
 # What a full check would judge anew, or in another way, and then find as it was.
 LOOKED_AT: Dict[str, Change] = {
     "one older generation": make(ORDERS + "/generations/0000"),
+    "a file called like the seal in the generation": write(GENERATION + "/.seal"),
     "a file more of the credential": write(ORDERS + "/more"),
     "a file more in the root": write("root/more"),
     "the root is a link": instead("root", "link"),

@@ -121,7 +121,7 @@ def test_the_digest_is_the_same_on_every_controller(monkeypatch: pytest.MonkeyPa
     assert launch._digest_of(backwards) == launch.DIGEST
 
 
-NESTED = '{"reply":' * 100_000
+NESTED = '{"reply": ' * 100_000
 ANSWERS: Dict[str, Any] = {
     '{"reply": {}}': {"reply": {}},
     '\n{"reply": {}}\n': {"reply": {}},
@@ -134,6 +134,7 @@ ANSWERS: Dict[str, Any] = {
     "[1]": None,
     '"text"': None,
     " {}": None,
+    '{"reply": {}}\n{"reply": ': None,
     "{": None,
     '{"reply": {}} {"reply": {}}': None,
     '{"reply": {}}\n{': {"reply": {}},
