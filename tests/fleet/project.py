@@ -32,7 +32,8 @@ SECRETS = {"CA": CA_PASSPHRASE, "orders": PASSPHRASE, "JKS key": KEY_PASSPHRASE,
 SERVICE = 900
 """Number of the user and of the group `orders`, whose files these are."""
 
-_SSH = "-C -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=1 -o ServerAliveCountMax=3"
+# What is kept open to a host that is cut off is given up after a while, as in every fleet where hosts may go.
+_SSH = "-C -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=2 -o ServerAliveCountMax=4"
 
 
 def orders() -> Dict[str, Any]:
@@ -137,7 +138,7 @@ class Project:
 
     def run(self, *arguments: str, playbook: Path = PROVISION) -> Run:
         """Run a playbook, `provision` unless told otherwise, over all hosts at the same time."""
-        environment = {"ANSIBLE_FORKS": str(len(self.hosts)), "ANSIBLE_TIMEOUT": "5"}
+        environment = {"ANSIBLE_FORKS": str(len(self.hosts))}
         return self._controller.run(
             *arguments, playbook=playbook, inventory=self.write_inventory(), environment=environment
         )
