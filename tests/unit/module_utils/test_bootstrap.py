@@ -50,6 +50,8 @@ from . import seal, witness
 
 def main(document, check):
     root = json.loads(document)["root"]
+    if os.path.exists(root + "/" + seal.NAME):
+        os.unlink(root + "/" + seal.NAME)
     looks = [(root, "entry"), (root, "own"), (root, "names"), (root, "real"), (root, "directory")]
     looks += [(root + "/file", "entry"), (root + "/file", "content"), ("root", "user"), ("root", "group")]
     seen = {look: witness.look(*look) for look in looks}
