@@ -22,6 +22,7 @@ from ansible_collections.mutual.tls.plugins.module_utils.store import (
     differences,
     same_content,
 )
+from tests.integration import jvm
 from tests.keystores import DATA, key_entry, orders, people, trusted
 from tests.unit.material import Identity, authority, client, rsa_key
 
@@ -60,7 +61,7 @@ def seen_by_java(tool: Tool, directory: Path, stores: List[Tuple[str, Path, str,
     table = directory / "stores.tsv"
     lines = ["\t".join((kind, str(path), *secrets)) for kind, path, *secrets in stores]
     table.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    output = run(tool("java"), "-Dfile.encoding=UTF-8", str(DATA / "ListStores.java"), str(table))
+    output = run(tool("java"), *jvm.STARTS_FAST, "-Dfile.encoding=UTF-8", str(DATA / "ListStores.java"), str(table))
     answers: List[Answers] = [{} for _ in stores]
     for line in output.splitlines():
         number, alias, what, *encoded = line.split("\t")
@@ -82,7 +83,8 @@ def expected_by_java(store: Store) -> Dict[str, Tuple[str, List[bytes]]]:
 
 
 def keytool(tool: Tool, path: Path, *arguments: str, check: bool = True) -> str:
-    return run(tool("keytool"), *arguments, "-keystore", str(path), "-storepass", PASSPHRASE, *UTF8, check=check)
+    options = ("-keystore", str(path), "-storepass", PASSPHRASE, *UTF8, *jvm.KEYTOOL_STARTS_FAST)
+    return run(tool("keytool"), *arguments, *options, check=check)
 
 
 @functools.cache
@@ -153,7 +155,7 @@ def test_keytool_lists_what_is_written(tool: Tool, tmp_path: Path, profile: str)
     if profile == "jks":
         assert listed.count("Creation date: Nov 14, 2023") == 2
     assert "password was incorrect" in run(
-        tool("keytool"), "-list", "-keystore", str(path), "-storepass", "wrong!", check=False
+        tool("keytool"), "-list", "-keystore", str(path), "-storepass", "wrong!", *jvm.KEYTOOL_STARTS_FAST, check=False
     )
 
 
@@ -166,7 +168,7 @@ def test_keytool_converts_what_is_written(tool: Tool, tmp_path: Path, source: st
     path.write_bytes(encode(store, PASSPHRASE, secret))
     run(tool("keytool"), "-importkeystore", "-noprompt", "-srckeystore", str(path), "-srcstorepass", PASSPHRASE,
         "-srcalias", "orders", "-srckeypass", secret, "-destkeystore", str(converted), "-deststoretype", target,
-        "-deststorepass", PASSPHRASE, "-destkeypass", PASSPHRASE)  # fmt: skip
+        "-deststorepass", PASSPHRASE, "-destkeypass", PASSPHRASE, *jvm.KEYTOOL_STARTS_FAST)  # fmt: skip
     data = converted.read_bytes()
     found = keystore_format.codec(keystore_format.detect(data)).decode(data, PASSPHRASE)
     assert [

@@ -21,7 +21,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from ansible_collections.mutual.tls.tests.integration import servers
+from ansible_collections.mutual.tls.tests.integration import jvm, servers
 from ansible_collections.mutual.tls.tests.integration.fleet import CA_PASSPHRASE, Fleet
 from ansible_collections.mutual.tls.tests.unit import material
 
@@ -232,7 +232,7 @@ STORES = ["pkcs12-modern-rsa", "pkcs12-compatible-p256", "jks-modern-rsa", "jks-
 @pytest.mark.parametrize("name", STORES)
 def test_jvm_with_its_properties(world: World, tool: Tool, repository: Path, name: str) -> None:
     program = repository / "tests/data/consumers/MutualCall.java"
-    command = [tool("java"), str(program), str(world.current(name) / "client.properties"), world.url]
+    command = [tool("java"), *jvm.STARTS_FAST, str(program), str(world.current(name) / "client.properties"), world.url]
     assert output_of(command) == "200 " + world.subject(name)
 
 
