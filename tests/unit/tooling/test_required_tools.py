@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict
+from typing import Dict, Mapping
 
 import pytest
 
@@ -26,12 +27,24 @@ CASES: Dict[str, str] = {
 }
 
 
-def run_pytest(directory: Path, repository: Path, source: str, require: str) -> subprocess.CompletedProcess[str]:
+def run_pytest(
+    directory: Path, repository: Path, sources: Mapping[str, str], require: str
+) -> subprocess.CompletedProcess[str]:
     shutil.copy(repository / "tests/conftest.py", directory / "conftest.py")
-    (directory / "test_case.py").write_text(f"def test_other():\n    pass\n{source}")
+    for name, source in sources.items():
+        (directory / f"test_{name}.py").write_text(f"def test_other():\n    pass\n{source}")
+    options = [
+        "-rsfEp",
+        "-p",
+        "no:cacheprovider",
+        "--no-fold-skipped",
+        "--continue-on-collection-errors",
+        "--rootdir",
+        str(directory),
+    ]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", "--rootdir", str(directory), str(directory)],
-        env={**os.environ, "MTLS_TEST_REQUIRE": require, "PYTEST_ADDOPTS": ""},
+        [sys.executable, "-m", "pytest", *options, str(directory)],
+        env={**os.environ, "MTLS_TEST_REQUIRE": require, "PYTEST_ADDOPTS": "", "COLUMNS": "400"},
         capture_output=True,
         text=True,
         check=False,
@@ -39,31 +52,40 @@ def run_pytest(directory: Path, repository: Path, source: str, require: str) -> 
     )
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_skip_names_its_reason(case: str, tmp_path: Path, repository: Path) -> None:
-    result = run_pytest(tmp_path, repository, CASES[case], require="")
-    assert result.returncode in (0, 5), result.stdout
-    assert "no-such-program" in result.stdout
+def outcomes(output: str, word: str) -> Dict[str, str]:
+    """The lines of pytest's summary that begin with a word, by the case that they are about."""
+    return dict(re.findall(rf"^{word}\b.*?\btest_(\w+)\.py(.*)$", output, re.MULTILINE))
+
+
+def test_a_skip_names_its_reason(tmp_path: Path, repository: Path) -> None:
+    result = run_pytest(tmp_path, repository, CASES, require="")
+    assert result.returncode == 0, result.stdout
+    skipped = outcomes(result.stdout, "SKIPPED")
+    assert set(skipped) == set(CASES)
+    assert all("no-such-program" in reason for reason in skipped.values())
     assert "tests run" not in result.stdout
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_skip_fails_where_everything_is_required(case: str, tmp_path: Path, repository: Path) -> None:
-    result = run_pytest(tmp_path, repository, CASES[case], require="all")
-    assert result.returncode != 0, result.stdout
-    assert "no-such-program" in result.stdout
+def test_a_skip_fails_where_everything_is_required(tmp_path: Path, repository: Path) -> None:
+    result = run_pytest(tmp_path, repository, CASES, require="all")
+    assert result.returncode == pytest.ExitCode.TESTS_FAILED, result.stdout
+    assert outcomes(result.stdout, "SKIPPED") == {}
+    assert {*outcomes(result.stdout, "FAILED"), *outcomes(result.stdout, "ERROR")} == set(CASES)
+    assert result.stdout.count(", but this was skipped: ") >= len(CASES)
+    # The one that is skipped as a whole has no other test.
+    assert set(outcomes(result.stdout, "PASSED")) == set(CASES) - {"module"}
     assert "tests run" in result.stdout
 
 
 def test_expected_failures_are_no_skips(tmp_path: Path, repository: Path) -> None:
     source = "import pytest\n@pytest.mark.xfail\ndef test_it():\n    raise ValueError\n"
-    result = run_pytest(tmp_path, repository, source, require="all")
+    result = run_pytest(tmp_path, repository, {"case": source}, require="all")
     assert result.returncode == 0, result.stdout
     assert "2 tests run" in result.stdout
 
 
 def test_an_unknown_requirement_is_refused(tmp_path: Path, repository: Path) -> None:
-    result = run_pytest(tmp_path, repository, "", require="some")
+    result = run_pytest(tmp_path, repository, {"case": ""}, require="some")
     assert result.returncode == pytest.ExitCode.USAGE_ERROR
     assert "MTLS_TEST_REQUIRE" in result.stderr
 
