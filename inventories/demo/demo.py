@@ -178,8 +178,8 @@ def print_title(text: str) -> None:
 def print_result(changed: bool, seconds: float) -> None:
     print_title("3. What was made, and where")
     for host in sorted(HOSTS.iterdir()):
-        for directory in sorted((host / "etc/mtls").iterdir()):
-            print_credential(host.name, directory)
+        for current in sorted((host / "etc/mtls").glob("*/current")):
+            print_credential(host.name, current)
     print_title("4. Who the API says has called it (its own log)")
     for call in sorted(map(json.loads, LOG.read_text().splitlines()), key=lambda call: str(call["client"])):
         print(f"  {call['client']}")
@@ -196,8 +196,7 @@ def print_result(changed: bool, seconds: float) -> None:
     print("                                  what a credential looks like; then README.md for your own hosts")
 
 
-def print_credential(host: str, directory: Path) -> None:
-    current = directory / "current"
+def print_credential(host: str, current: Path) -> None:
     certificate = x509.load_pem_x509_certificate((current / "certificate.pem").read_bytes())
     end = certificate.not_valid_after_utc.strftime("%Y-%m-%d")
     print(f"  {host}: {current.relative_to(TOP)} -> {current.readlink()}")

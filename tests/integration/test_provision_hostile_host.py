@@ -49,7 +49,7 @@ def entry(**more: Any) -> Dict[str, Any]:
 
 def answer(*credentials: Any, **more: Any) -> str:
     reply = {"version": 1, "changed": False, "orphaned": [], "credentials": list(credentials), **more}
-    return json.dumps({"changed": False, "reply": reply})
+    return json.dumps({"reply": reply, "changed": False})
 
 
 def wants(pem: Any) -> Dict[str, Any]:
