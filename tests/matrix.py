@@ -4,8 +4,8 @@
 """Run the unit tests of host code with the Python and the cryptography that each platform ships.
 
 Where the platform's Python is missing on this machine, the nearest one takes its place; the output says so.
-Tests that kill a run at each of its steps, race fifty processes or try every Python take long and say nothing about
-libraries: the oldest platform has them all.
+Tests that kill a run at each of its steps, race fifty processes, try every Python or break seals take long and say
+nothing about libraries: the oldest platform has them all.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PLATFORMS: Tuple[Tuple[str, str, str], ...] = (
     ("newest", "3.13", "50.0.2"),
 )
 SELECTION = ("tests/unit/module_utils",)
-ABOUT_LIBRARIES = (*SELECTION, "-k", "not kill and not processes_at_once and not every_python")
+ABOUT_LIBRARIES = (*SELECTION, "-k", "not kill and not processes_at_once and not every_python and not seal")
 
 
 def jobs() -> List[Job]:
