@@ -5,14 +5,15 @@
 
 Where the platform's Python is missing on this machine, the nearest one takes its place; the output says so.
 Tests that kill a run at each of its steps, race fifty processes, try every Python or break seals take long and say
-nothing about libraries: the oldest platform has them all.
+nothing about libraries: the oldest platform has them all. Some others say something about Python only, and are run once
+with each.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from typing import Dict, List, Tuple
+from typing import AbstractSet, Dict, List, Sequence, Set, Tuple
 
 from .environments import SUPPORTED, Job, pythons, run
 
@@ -26,21 +27,32 @@ PLATFORMS: Tuple[Tuple[str, str, str], ...] = (
     ("newest", "3.13", "50.0.2"),
 )
 SELECTION = ("tests/unit/module_utils",)
-ABOUT_LIBRARIES = (*SELECTION, "-k", "not kill and not processes_at_once and not every_python and not seal")
+ONCE = ("kill", "processes_at_once", "every_python", "seal")
+ONCE_WITH_EACH_PYTHON = ("test_entry.py", "test_bootstrap.py")
 
 
 def jobs() -> List[Job]:
     """One job for each platform, in the order of the table."""
     available = pythons()
     result: List[Job] = []
+    seen: Set[str] = set()
     for platform, wanted, cryptography in PLATFORMS:
         version = _nearest(wanted, list(available))
         instead = "" if version == wanted else f" instead of {wanted}"
         name = f"{platform}: cryptography {cryptography} on Python {version}{instead}"
         requirements = ("-r", "requirements-unit.txt", f"cryptography=={cryptography}")
-        selection = ABOUT_LIBRARIES if result else SELECTION
-        result.append(Job(name, available[version], requirements, selection))
+        result.append(Job(name, available[version], requirements, _selection(version, seen)))
+        seen.add(version)
     return result
+
+
+def _selection(version: str, seen: AbstractSet[str]) -> Sequence[str]:
+    """What is left to run with a Python, where others have been seen."""
+    if not seen:
+        return SELECTION
+    files = ONCE_WITH_EACH_PYTHON if version in seen else ()
+    names = " and ".join(f"not {name}" for name in ONCE)
+    return (*SELECTION, "-k", names, *(f"--ignore-glob=*/{file}" for file in files))
 
 
 def _nearest(wanted: str, available: List[str]) -> str:
