@@ -28,12 +28,12 @@ class SshHosts:
         self._inventory = yaml.safe_load(fleet.inventory.read_text(encoding="utf-8"))["all"]
 
     def _check_interpreter(self) -> None:
-        """Hosts have this machine's files, but neither its /tmp nor what else is mounted in it."""
+        """Hosts have this machine's files and its Python, but nothing else of what is mounted in it."""
         done = self._fleet.hosts[0].run([self._interpreter, "-c", "import cryptography"])
         if done.returncode != 0:
             raise BenchError(
-                f"hosts cannot run {self._interpreter}; the clone has to be on the disk that is mounted at /, "
-                f"and not in /tmp: {done.stderr.strip()}"
+                f"hosts cannot run {self._interpreter}, which may need files that are not on the disk that is mounted "
+                f"at /: {done.stderr.strip()}"
             )
 
     @property

@@ -18,11 +18,13 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from . import accounts, kernel
 from .errors import program
+from .roots import MACHINE
 
 READY = "ready"
 """What the keeper hears when its order is carried out; anything else says why it is not."""
@@ -91,9 +93,19 @@ def _change_root(host: Dict[str, Any]) -> None:
     kernel.mount("tmpfs", f"{root}/run", "size=16m,mode=755", kernel.NOSUID | kernel.NODEV)
     if host["release"] in _TMP_IN_MEMORY:
         kernel.mount("tmpfs", f"{root}/tmp", "size=128m,mode=1777", kernel.NOSUID | kernel.NODEV)
+    if host["release"] == MACHINE:
+        _show_interpreter(root)
     _make_devices(f"{root}/dev")
     socket.sethostname(host["name"])
     kernel.change_root(root)
+
+
+def _show_interpreter(root: str) -> None:
+    """This Python may lie where the host has a file system of its own, such as below /tmp."""
+    for tree in (sys.prefix, sys.base_prefix):
+        if not os.path.isdir(root + tree):
+            os.makedirs(root + tree)
+            kernel.show_read_only(tree, root + tree)
 
 
 def _make_devices(directory: str) -> None:
