@@ -218,8 +218,11 @@ def main() -> int:
     problems = [] if arguments.names else too_few(mutations)
     total = len(mutations)
     if arguments.since is not None:
-        head = _git(REPOSITORY, "rev-parse", "HEAD")
-        mutations = selected(mutations, changed_since(arguments.since, REPOSITORY), head)
+        try:
+            changed = changed_since(arguments.since, REPOSITORY)
+        except subprocess.CalledProcessError:
+            parser.error(f"--since: this clone has no commit {arguments.since!r}")
+        mutations = selected(mutations, changed, _git(REPOSITORY, "rev-parse", "HEAD"))
     problems += check(mutations, not arguments.tree_is_green, arguments.parallel)
     print("\n".join(problems))
     failed = f"{len(problems)} failed, " if problems else ""
