@@ -5,8 +5,8 @@
 
 Where the platform's Python is missing on this machine, the nearest one takes its place; the output says so.
 Tests that kill a run at each of its steps, race fifty processes, try every Python or break seals take long and say
-nothing about libraries: the oldest platform has them all. Some others say something about Python only, and are run once
-with each.
+nothing about libraries: `make unit` runs them, and `make fleet` kills runs on hosts with the oldest one. Some others say
+something about Python only, and are run once with each.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PLATFORMS: Tuple[Tuple[str, str, str], ...] = (
     ("newest", "3.13", "50.0.2"),
 )
 SELECTION = ("tests/unit/module_utils",)
-ONCE = ("kill", "processes_at_once", "every_python", "seal")
+ELSEWHERE = ("kill", "processes_at_once", "every_python", "seal")
 ONCE_WITH_EACH_PYTHON = ("test_entry.py", "test_bootstrap.py")
 
 
@@ -47,11 +47,9 @@ def jobs() -> List[Job]:
 
 
 def _selection(version: str, seen: AbstractSet[str]) -> Sequence[str]:
-    """What is left to run with a Python, where others have been seen."""
-    if not seen:
-        return SELECTION
+    """What to run with a Python, where others have been seen."""
     files = ONCE_WITH_EACH_PYTHON if version in seen else ()
-    names = " and ".join(f"not {name}" for name in ONCE)
+    names = " and ".join(f"not {name}" for name in ELSEWHERE)
     return (*SELECTION, "-k", names, *(f"--ignore-glob=*/{file}" for file in files))
 
 
