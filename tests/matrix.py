@@ -5,8 +5,8 @@
 
 Where the platform's Python is missing on this machine, the nearest one takes its place; the output says so.
 Tests that kill a run at each of its steps, race fifty processes, try every Python or break seals take long and say
-nothing about libraries: `make unit` runs them, and `make fleet` kills runs on hosts with the oldest one. Some others say
-something about Python only, and are run once with each.
+nothing about libraries: `make unit` runs them, and `make fleet` kills runs on hosts with the oldest one. Some others
+say something about Python only, and are run once with each.
 """
 
 from __future__ import annotations
