@@ -13,11 +13,9 @@ import importlib
 import importlib.machinery
 import json
 import sys
+import types
+import typing
 import zlib
-
-if False:  # for type checkers: no host needs to load these
-    import types
-    import typing
 
 
 class Sources:
@@ -79,7 +77,7 @@ def start(stream: "typing.BinaryIO") -> None:
             "one".format(needed, sys.executable, found)
         )
         # On a line of its own, as in entry.py.
-        print("\n" + json.dumps({"failed": True, "msg": message}))
+        sys.stdout.write("\n" + json.dumps({"failed": True, "msg": message}) + "\n")
         return
     sys.meta_path.insert(0, Sources(sources))
     importlib.import_module("mutual_tls.entry").main(**arguments)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from typing import Any
 
 from . import seal
@@ -25,7 +26,8 @@ def main(document: str, check: bool) -> None:
     except Error as error:
         answer = {"failed": True, "msg": str(error), "package": error.package}
     # On a line of its own, whatever else this Python has to say.
-    print("\n" + json.dumps(answer), flush=True)
+    sys.stdout.write("\n" + json.dumps(answer) + "\n")
+    sys.stdout.flush()
 
 
 def _full_run(text: str, check: bool) -> dict[str, Any]:
