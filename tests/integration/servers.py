@@ -160,6 +160,18 @@ def haproxy(program: str, directory: Path, bind: str, settings: str) -> Iterator
         yield port
 
 
+_CONNECTION = "a socket server's connection"
+
+
+def wait_for_connections() -> None:
+    """Wait until no socket server of this process holds a connection any more."""
+    for thread in threading.enumerate():
+        if thread.name == _CONNECTION:
+            thread.join(15)
+            if thread.is_alive():
+                raise TimeoutError("a connection of a socket server has not ended")
+
+
 @contextlib.contextmanager
 def socket_server(answer: Callable[[socket.socket], None]) -> Iterator[int]:
     """A TCP server that hands every connection to `answer`, in a thread of its own; yields its port."""
@@ -175,7 +187,7 @@ def socket_server(answer: Callable[[socket.socket], None]) -> Iterator[int]:
             if ended.is_set():
                 connection.close()
                 return
-            threading.Thread(target=handle, args=(connection,), daemon=True).start()
+            threading.Thread(target=handle, args=(connection,), daemon=True, name=_CONNECTION).start()
 
     def handle(connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
