@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 from .errors import DependencyError
 
@@ -25,18 +25,16 @@ PACKAGE = "python3-cryptography"
 _DISTRIBUTIONS_PYTHON = "/usr/bin/python3"
 _problem: Optional[str] = None
 _missing = False
+_UNCHECKED_KEYS_SINCE = (39,)
 
 try:
     import cryptography
     from cryptography import x509
-    from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import hashes, hmac, serialization
-    from cryptography.hazmat.primitives import padding as symmetric_padding
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
     from cryptography.hazmat.primitives.asymmetric import padding as asymmetric_padding
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-    from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
-    from cryptography.hazmat.primitives.serialization import pkcs7
     from cryptography.x509 import oid
 except ImportError as error:
     _problem = "{0} cannot import it ({1})".format(sys.executable, error)
@@ -75,6 +73,11 @@ def require_cryptography() -> None:
         )
 
 
+def unchecked_key() -> Dict[str, bool]:
+    """The library's argument for loading an RSA key without its proof that both factors are primes."""
+    return {"unsafe_skip_rsa_key_validation": True} if _version >= _UNCHECKED_KEYS_SINCE else {}
+
+
 def library_places() -> List[str]:
     """Where Python looks for the library, in this order; it is in the first that is a directory."""
     return [os.path.join(path, "cryptography") for path in sys.path]
@@ -111,10 +114,8 @@ def _dotted(version: Sequence[int]) -> str:
 
 
 __all__ = [
-    "PBKDF2HMAC",
     "Cipher",
     "InvalidSignature",
-    "InvalidTag",
     "TripleDES",
     "UnsupportedAlgorithm",
     "algorithms",
@@ -123,16 +124,14 @@ __all__ = [
     "ed448",
     "ed25519",
     "hashes",
-    "hmac",
     "library_file",
     "library_places",
     "modes",
     "oid",
-    "pkcs7",
     "require_cryptography",
     "rsa",
     "serialization",
-    "symmetric_padding",
+    "unchecked_key",
     "x509",
 ]
 

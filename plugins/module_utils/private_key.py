@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any, Dict, Optional
 
 from . import der
 from .encrypted_key import check_traditional, encryption_of
 from .errors import FormatError, InputError, PassphraseError, UnsupportedError
 from .hostile import format_errors
-from .imports import UnsupportedAlgorithm, ec, ed25519, rsa, serialization
+from .imports import UnsupportedAlgorithm, ec, ed25519, rsa, serialization, unchecked_key
 from .pem import Block, blocks
 
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
@@ -70,23 +70,26 @@ def generate(kind: KeyKind) -> Any:
     raise InputError("keys are of type RSA, ECC or Ed25519, not {0}".format(kind.type))
 
 
-def load(data: bytes, passphrase: Optional[str]) -> LoadedKey:
+def load(data: bytes, passphrase: Optional[str], written_here: bool = False) -> LoadedKey:
     """The one private key that a PEM file holds; certificates and text beside it are skipped.
 
-    A passphrase that an unencrypted key does not need is ignored. FormatError: no key, several, or a damaged one.
+    A passphrase that an unencrypted key does not need is ignored. `written_here`: these are, to the byte, what the
+    collection once wrote; the proof that an RSA key's factors are primes would take longer than the rest of a check
+    and say nothing new, so it is left out. FormatError: no key, several, or a damaged one.
     PassphraseError: the key is encrypted, and the passphrase is missing or wrong. UnsupportedError: a kind of key
     or encryption that is not handled.
     """
     block = _key_block(data)
     if block.is_encrypted:
         check_traditional(block)
-        key, encryption = _opened(serialization.load_pem_private_key, block.armoured(), passphrase), "other"
+        key = _opened(serialization.load_pem_private_key, block.armoured(), passphrase, written_here)
+        encryption = "other"
     elif block.label == "ENCRYPTED PRIVATE KEY":
         sealed = block.der("the private key")
         encryption = encryption_of(sealed)
-        key = _opened(serialization.load_der_private_key, sealed, passphrase)
+        key = _opened(serialization.load_der_private_key, sealed, passphrase, written_here)
     else:
-        key, encryption = from_pkcs8(block.der("the private key")), "none"
+        key, encryption = from_pkcs8(block.der("the private key"), written_here), "none"
     kind_of(key)
     return LoadedKey(
         key=key,
@@ -126,13 +129,16 @@ def to_pkcs8(key: Any) -> bytes:
     return encoded
 
 
-def from_pkcs8(data: bytes) -> Any:
-    """The key in an unencrypted DER PrivateKeyInfo. FormatError when damaged, UnsupportedError for other kinds."""
+def from_pkcs8(data: bytes, written_here: bool = False) -> Any:
+    """The key in an unencrypted DER PrivateKeyInfo. FormatError when damaged, UnsupportedError for other kinds.
+
+    `written_here` as for `load`.
+    """
     # Releases of the library before 45 skip what follows the key.
     der.read(data, "the private key")
     with format_errors("the private key is damaged, or is not a private key"):
         try:
-            key = serialization.load_der_private_key(data, None)
+            key = serialization.load_der_private_key(data, None, **_care(written_here))
         except UnsupportedAlgorithm as error:
             raise UnsupportedError(_unsupported()) from error
     kind_of(key)
@@ -180,13 +186,17 @@ def _key_block(data: bytes) -> Block:
     return keys[0]
 
 
-def _opened(loader: Any, data: bytes, passphrase: Optional[str]) -> Any:
+def _care(written_here: bool) -> Dict[str, bool]:
+    return unchecked_key() if written_here else {}
+
+
+def _opened(loader: Any, data: bytes, passphrase: Optional[str], written_here: bool) -> Any:
     if not passphrase:
         raise PassphraseError("the private key is encrypted, and no passphrase was given for it")
     try:
         with format_errors("wrong passphrase"):
             try:
-                return loader(data, _encoded(passphrase))
+                return loader(data, _encoded(passphrase), **_care(written_here))
             except UnsupportedAlgorithm as error:
                 raise UnsupportedError(
                     "the private key's encryption is not handled by the 'cryptography' library here; convert it with "

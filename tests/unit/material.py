@@ -13,6 +13,7 @@ Nothing here uses the collection's own code: what it makes can serve as an oracl
 
 from __future__ import annotations
 
+import base64
 import functools
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -65,6 +66,17 @@ def ed25519_key() -> ed25519.Ed25519PrivateKey:
 def rsa_key(number: int = 0) -> rsa.RSAPrivateKey:
     """The test run's RSA 2048 key of this number: made once, because it is slow."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def with_broken_factor(key: rsa.RSAPrivateKey) -> bytes:
+    """PKCS#8 in PEM with the same public half and another first factor: no key at all."""
+    first = key.private_numbers().p
+    encoded = key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    was, now = (number.to_bytes(key.key_size // 16, "big") for number in (first, first ^ (1 << 99)))
+    body = base64.encodebytes(encoded.replace(was, now))
+    return b"-----BEGIN PRIVATE KEY-----\n" + body + b"-----END PRIVATE KEY-----\n"
 
 
 def distinguished_name(*attributes: Tuple[x509.ObjectIdentifier, str]) -> x509.Name:

@@ -68,8 +68,8 @@ class Application:
         if not plan.links.empty and not plan.links_wait:
             steps.append(("links", lambda: self._links(directory)))
         if plan.rewrite_key and plan.waiting is not None:
-            key = plan.waiting.key
-            steps.append(("request key", lambda: next_request.rewrite_key(directory, plan.wanted, key)))
+            request = plan.waiting
+            steps.append(("request key", lambda: next_request.rewrite_key(directory, plan.wanted, request)))
         if plan.make_request:
             steps.append(("request", lambda: self._request(directory, now)))
         if plan.drop_next:

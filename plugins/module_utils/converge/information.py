@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Dict, List, Optional, Sequence
 
 from .. import certificate as certificates
 from ..errors import FormatError, InputError
 from ..files import Directory, open_directory
 from .material import CERTIFICATE
-from .next_request import REQUEST, SINCE
+from .next_request import NOTE, REQUEST, read_note
 from .observe import Observation, observe
 
 
@@ -61,7 +60,9 @@ def _describe(root: Directory, name: str) -> Dict[str, Any]:
             for file, item in sorted(observation.files.items())
         ],
         "links": sorted(observation.journal.links),
-        "pending": {"since": _since(observation)} if REQUEST in observation.next_files else None,
+        "pending": None
+        if REQUEST not in observation.next_files
+        else {"since": read_note(observation.next_files.get(NOTE)).since},
     }
 
 
@@ -74,12 +75,3 @@ def _certificate(observation: Observation) -> Optional[Dict[str, Any]]:
     except FormatError:
         # The next run mends it; here it only cannot be described.
         return None
-
-
-def _since(observation: Observation) -> Optional[str]:
-    found = observation.next_files.get(SINCE)
-    try:
-        since = json.loads((found.content if found else None) or b"{}").get("since")
-    except (ValueError, AttributeError, RecursionError):
-        return None
-    return since if isinstance(since, str) else None

@@ -74,7 +74,7 @@ def find(observation: Observation, wanted: Credential) -> Search:
         return Search(None, {}, (Difference("certificate_missing", CERTIFICATE, "absent", subject),))
     files = observation.files
     certificate, certificate_differences = _certificate(observation, wanted)
-    key, key_differences = _key(files, wanted, certificate)
+    key, key_differences = _key(observation, wanted, certificate)
     lost = tuple(certificate_differences if certificate is None else ()) + tuple(key_differences if key is None else ())
     if key is None or certificate is None:
         return Search(None, {}, lost, key)
@@ -95,6 +95,14 @@ def _altered(observation: Observation, name: str) -> List[Difference]:
     if recorded is None or found is None or found.content is None or digest(found.content) == recorded:
         return []
     return [Difference("file_changed", name, "sha256 " + digest(found.content), "sha256 " + recorded)]
+
+
+def _is_as_written(observation: Observation, name: str) -> bool:
+    """Whether a file has the bytes that a manifest, which only we can have written, says were written."""
+    found, manifest, manifest_file = observation.files.get(name), observation.manifest, observation.manifest_file
+    if found is None or found.content is None or manifest is None or manifest_file is None:
+        return False
+    return manifest_file.is_ours and manifest.files.get(name) == digest(found.content)
 
 
 def _key_pem(files: Mapping[str, Found], wanted: Credential, key: Any, damaged: bool) -> bytes:
@@ -123,16 +131,17 @@ def _same(one: Any, other: Any) -> bool:
     return fingerprints[0] == fingerprints[1]
 
 
-def open_key(content: bytes, wanted: Credential, where: str) -> _OpenedKey:
+def open_key(content: bytes, wanted: Credential, where: str, written_here: bool = False) -> _OpenedKey:
     """Load a private key with the wanted passphrase or a previous one, and say what differs from the wanted form.
 
-    Raises FormatError (no key), PassphraseError (none opens it).
+    `written_here`: these are, to the byte, what the collection wrote. Raises FormatError (no key), PassphraseError
+    (none opens it).
     """
     passphrase, differences = None, []
     try:
-        loaded = private_keys.load(content, None)
+        loaded = private_keys.load(content, None, written_here)
     except PassphraseError:
-        loaded, passphrase = _try_passphrases(content, wanted, where)
+        loaded, passphrase = _try_passphrases(content, wanted, where, written_here)
     if passphrase != wanted.key.passphrase:
         differences.append(Difference("key_passphrase_changed", where, "another one", "the one of the inventory"))
     encryption = "none" if wanted.key.passphrase is None else "pbes2-aes256"
@@ -144,11 +153,11 @@ def open_key(content: bytes, wanted: Credential, where: str) -> _OpenedKey:
     return _OpenedKey(loaded.key, differences)
 
 
-def _try_passphrases(content: bytes, wanted: Credential, where: str) -> Tuple[Any, str]:
+def _try_passphrases(content: bytes, wanted: Credential, where: str, written_here: bool) -> Tuple[Any, str]:
     candidates = [wanted.key.passphrase, *wanted.previous_passphrases]
     for passphrase in [candidate for candidate in candidates if candidate]:
         try:
-            return private_keys.load(content, passphrase), passphrase
+            return private_keys.load(content, passphrase, written_here), passphrase
         except PassphraseError:
             continue
     raise PassphraseError(
@@ -157,14 +166,15 @@ def _try_passphrases(content: bytes, wanted: Credential, where: str) -> Tuple[An
     )
 
 
-def _key(files: Mapping[str, Found], wanted: Credential, certificate: Any) -> Tuple[Optional[Any], List[Difference]]:
+def _key(observation: Observation, wanted: Credential, certificate: Any) -> Tuple[Optional[Any], List[Difference]]:
+    files = observation.files
     fingerprint = certificates.public_fingerprint(certificate) if certificate is not None else None
     found = files.get(KEY)
     if found is None:
         differences = [Difference("key_missing", KEY)]
     else:
         try:
-            opened = open_key(found.content or b"", wanted, KEY)
+            opened = open_key(found.content or b"", wanted, KEY, _is_as_written(observation, KEY))
         except (FormatError, UnsupportedError):
             differences = [Difference("key_unreadable", KEY, "not a private key")]
         else:

@@ -18,11 +18,12 @@ from ..difference import Difference
 from ..document import Answer, Credential
 from ..errors import FormatError, InputError, UnsupportedError
 from ..files import Attributes, Directory
+from .manifest import digest
 from .material import KEY, Material, open_key
-from .observe import NEXT, NEXT_MODE, Observation
+from .observe import NEXT, NEXT_MODE, Found, Observation
 
 REQUEST = "request.pem"
-SINCE = "since.json"
+NOTE = "since.json"
 _PRIVATE = 0o600
 _WAITING_FORMAT = "pkcs8"
 
@@ -41,6 +42,14 @@ class Waiting:
     rewrite: bool = False
 
 
+@dataclass(frozen=True)
+class Note:
+    """Since when (ISO 8601) a request waits, and the SHA-256 of its key's file as it was written."""
+
+    since: Optional[str] = None
+    key_sha256: Optional[str] = None
+
+
 def waiting(observation: Observation, wanted: Credential) -> Tuple[Optional[Waiting], List[Difference]]:
     """The request under `next`, or None, and what differs: why it is of no use, or how its key is protected.
 
@@ -49,12 +58,15 @@ def waiting(observation: Observation, wanted: Credential) -> Tuple[Optional[Wait
     if not observation.has_next:
         return None, []
     files = observation.next_files
-    key_found, request_found = files.get(KEY), files.get(REQUEST)
+    key_found, request_found, note_found = files.get(KEY), files.get(REQUEST), files.get(NOTE)
+    note = read_note(note_found)
     where = NEXT + "/" + REQUEST
     if key_found is None or request_found is None:
         return None, [Difference("request_unreadable", NEXT, "half a request", "key and request")]
     try:
-        opened = open_key(key_found.content or b"", _as_it_waits(wanted), NEXT + "/" + KEY)
+        content = key_found.content or b""
+        written_here = note_found is not None and note_found.is_ours and note.key_sha256 == digest(content)
+        opened = open_key(content, _as_it_waits(wanted), NEXT + "/" + KEY, written_here)
         request = requests.load(request_found.content or b"")
     except (FormatError, UnsupportedError):
         return None, [Difference("request_unreadable", NEXT, "unreadable", "key and request")]
@@ -71,10 +83,8 @@ def waiting(observation: Observation, wanted: Credential) -> Tuple[Optional[Wait
     changed = requests.differences(request, wanted.spec)
     if changed:
         return None, [Difference("request_changed", where, item.was, item.wanted) for item in changed]
-    found = files.get(SINCE)
-    since = _since(found.content if found else None)
     rewrite = bool(opened.differences)
-    return Waiting(key, request_found.content or b"", fingerprint, since, rewrite), opened.differences
+    return Waiting(key, request_found.content or b"", fingerprint, note.since, rewrite), opened.differences
 
 
 def _as_it_waits(wanted: Credential) -> Credential:
@@ -82,10 +92,12 @@ def _as_it_waits(wanted: Credential) -> Credential:
     return replace(wanted, key=replace(wanted.key, format=_WAITING_FORMAT))
 
 
-def rewrite_key(directory: Directory, wanted: Credential, key: Any) -> None:
+def rewrite_key(directory: Directory, wanted: Credential, request: Waiting) -> None:
     """Protect the waiting key as the inventory wants it now: the old passphrase need not be known any longer."""
     with directory.subdirectory(NEXT) as below:
-        below.write(KEY, private_keys.dump(key, _WAITING_FORMAT, wanted.key.passphrase), _private(below))
+        key_pem = private_keys.dump(request.key, _WAITING_FORMAT, wanted.key.passphrase)
+        below.write(KEY, key_pem, _private(below))
+        below.write(NOTE, _note(request.since, key_pem), _private(below))
 
 
 def _private(directory: Directory) -> Attributes:
@@ -98,13 +110,14 @@ def make(directory: Directory, wanted: Credential, key: Optional[Any], prefix: s
     key = key if key is not None else private_keys.generate(wanted.key.kind)
     request_pem = requests.build(key, wanted.spec)
     since = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    key_pem = private_keys.dump(key, _WAITING_FORMAT, wanted.key.passphrase)
     private = _private(directory)
     staging = prefix + NEXT
     try:
         with directory.make_directory(staging, NEXT_MODE, NEXT) as below:
-            below.create(KEY, private_keys.dump(key, _WAITING_FORMAT, wanted.key.passphrase), private)
+            below.create(KEY, key_pem, private)
             below.create(REQUEST, request_pem, private)
-            below.create(SINCE, json.dumps({"since": since}).encode() + b"\n", private)
+            below.create(NOTE, _note(since, key_pem), private)
             below.sync()
         directory.rename(staging, NEXT)
     except BaseException:
@@ -145,9 +158,15 @@ def answered(
     return Material(request.key, key_pem, leaf, tuple(chain))
 
 
-def _since(content: Optional[bytes]) -> Optional[str]:
+def _note(since: Optional[str], key_pem: bytes) -> bytes:
+    return json.dumps({"since": since, "key_sha256": digest(key_pem)}).encode() + b"\n"
+
+
+def read_note(found: Optional[Found]) -> Note:
+    """What is noted beside a request. Nothing depends on it: what is missing or damaged there is None."""
     try:
-        since = json.loads(content or b"")["since"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return since if isinstance(since, str) else None
+        noted = json.loads((found.content if found else None) or b"{}")
+        values = [noted.get(name) for name in ("since", "key_sha256")]
+    except (ValueError, AttributeError, RecursionError):
+        return Note()
+    return Note(*(value if isinstance(value, str) else None for value in values))

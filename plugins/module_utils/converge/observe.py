@@ -36,6 +36,12 @@ class Found:
     entry: Entry
     content: Optional[bytes] = field(repr=False)
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether nobody but root and the user of this run can have written the content."""
+        attributes = self.entry.attributes
+        return self.content is not None and attributes.owner in (0, os.geteuid()) and not attributes.mode & 0o022
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -206,9 +212,7 @@ def _journal(directory: Directory) -> tuple[journals.Journal, Optional[Found], b
     found = _read(directory, journals.NAME)
     if found is None:
         return journals.Journal(), None, True
-    attributes = found.entry.attributes
-    safe = attributes.owner in (0, os.geteuid()) and not attributes.mode & 0o022
-    journal = journals.decode(found.content) if safe and found.content is not None else None
+    journal = journals.decode(found.content) if found.is_ours and found.content is not None else None
     return journal or journals.Journal(), found, journal is not None
 
 

@@ -7,6 +7,7 @@ import base64
 import hashlib
 from pathlib import Path
 
+import cryptography
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -314,3 +315,18 @@ def test_the_public_fingerprint_is_the_hash_of_the_public_key():
 def test_no_representation_shows_the_key():
     loaded = private_key.load(private_key.dump(FIXED_EC, "pkcs8", None), None)
     assert repr(loaded) == "LoadedKey(format='pkcs8', encrypted=False, encryption='none')"
+
+
+@pytest.mark.parametrize("passphrase", [None, PASSPHRASE])
+def test_proof_that_an_rsa_key_is_one_is_left_out_only_for_what_was_written_here(passphrase):
+    broken = material.with_broken_factor(material.rsa_key())
+    with pytest.raises(FormatError, match="damaged"):
+        private_key.load(broken, None)
+    whole = private_key.dump(material.rsa_key(), "pkcs8", passphrase)
+    loaded = private_key.load(whole, passphrase, written_here=True)
+    assert pkcs8(loaded.key) == pkcs8(material.rsa_key())
+    if int(cryptography.__version__.split(".")[0]) >= 39:
+        unproven = private_key.load(broken, None, written_here=True)
+        assert private_key.public_fingerprint(unproven.key.public_key()) == private_key.public_fingerprint(
+            material.rsa_key().public_key()
+        )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import json
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
@@ -321,6 +322,7 @@ def test_waiting_key_gets_the_passphrase_of_the_inventory(name: str, fresh: bool
     first = host.trip(wanted(before)).credentials[0].request
     path = host.root / "orders" / "next"
     kept = {one: one.read_bytes() for one in path.iterdir() if one.name != "key.pem"}
+    since = json.loads(kept.pop(path / "since.json"))["since"]
     listing = host.listing()
     changed = wanted(after, "old")
     predicted = host.trip(changed, check=True)
@@ -341,7 +343,8 @@ def test_waiting_key_gets_the_passphrase_of_the_inventory(name: str, fresh: bool
     assert first is not None
     assert private_key.public_fingerprint(loaded.key.public_key()) == first.public_fingerprint
     assert (path / "key.pem").stat().st_mode & 0o7777 == 0o600
-    assert {one: one.read_bytes() for one in path.iterdir() if one.name != "key.pem"} == kept
+    assert {one: one.read_bytes() for one in path.iterdir() if one.name not in ("key.pem", "since.json")} == kept
+    assert json.loads((path / "since.json").read_bytes())["since"] == since
     assert host.run(wanted(after)).state == "active"
 
 

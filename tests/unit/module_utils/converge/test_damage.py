@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 
+from ansible_collections.mutual.tls.plugins.module_utils import private_key
+from ansible_collections.mutual.tls.tests.unit import material
 from ansible_collections.mutual.tls.tests.unit.module_utils.converge.host import (
     ACCESS,
     EC,
@@ -421,3 +424,40 @@ def test_config_access_is_part_of_every_file_kind() -> None:
     named = {item["file"] for group in ("keystores", "truststores", "configs") for item in wanted[group]}
     assert named < set(FILES)
     assert ACCESS["mode"] == "0600"
+
+
+RSA = {**EC, "type": "RSA", "size": 2048, "curve": None}
+
+
+def _break(path: Path) -> None:
+    key = private_key.load(path.read_bytes(), None).key
+    path.write_bytes(material.with_broken_factor(key))
+
+
+@pytest.mark.parametrize("forged", [False, True], ids=["", "with a manifest of somebody else's"])
+def test_rsa_key_that_only_looks_like_one(forged: bool, tmp_path: Path) -> None:
+    """The proof of an RSA key is left out only for bytes that a manifest of our own says are ours."""
+    host = Host(tmp_path / "root")
+    wanted = credential(key=RSA)
+    host.run(wanted)
+    path, manifest = host.current() / "key.pem", host.current() / "manifest.json"
+    content, recorded = path.read_bytes(), manifest.read_bytes()
+    _break(path)
+    if forged:
+        digests = [hashlib.sha256(one).hexdigest().encode() for one in (content, path.read_bytes())]
+        manifest.write_bytes(recorded.replace(*digests))
+        manifest.chmod(0o666)
+    done = host.converges(wanted)
+    assert ("key_unreadable", "key.pem") in places(done)
+    assert (host.current() / "key.pem").read_bytes() == content
+
+
+def test_waiting_rsa_key_that_only_looks_like_one(tmp_path: Path) -> None:
+    host = Host(tmp_path / "root")
+    wanted = credential(key=RSA)
+    first = host.trip(wanted).credentials[0].request
+    _break(host.root / "orders" / "next" / "key.pem")
+    again = host.trip(wanted).credentials[0]
+    assert ("request_unreadable", "next") in places(again)
+    assert first is not None and again.request is not None
+    assert first.public_fingerprint != again.request.public_fingerprint
