@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Optional, Protocol
 
-from . import jks, pkcs12
 from .errors import FormatError, InputError
 from .store import Store
 
@@ -26,9 +25,14 @@ class Codec(Protocol):
 
 def codec(format: str) -> Codec:
     """The codec of a format: jks or pkcs12."""
+    # Imported when asked for: most trips to a host need one or none of them, and compile what they import.
     if format == "jks":
+        from . import jks
+
         return jks
     if format == "pkcs12":
+        from . import pkcs12
+
         return pkcs12
     raise InputError("keystores are of format {0}, not {1!r}".format(" or ".join(FORMATS), format))
 
