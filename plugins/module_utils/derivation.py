@@ -9,6 +9,7 @@ make this host compute.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from typing import Callable, List
 
@@ -64,17 +65,31 @@ def pbkdf2(digest: str, passphrase: bytes, salt: bytes, iterations: int, length:
     size = hashlib.new(digest).digest_size
     _check_salt(salt)
     budget.spend(iterations * _blocks(length, size))
-    return hashlib.pbkdf2_hmac(digest, passphrase, salt, iterations, length)
+    return _pbkdf2(digest, passphrase, salt, iterations, length)
 
 
 def pkcs12_key(
     digest: str, passphrase: bytes, salt: bytes, purpose: int, iterations: int, length: int, budget: Budget
 ) -> bytes:
     """`length` bytes for a purpose (RFC 7292 appendix B.2); `passphrase` as `bmp_passphrases` gives it."""
-    function: Callable[..., hashlib._Hash] = getattr(hashlib, digest)
-    size, block = function().digest_size, function().block_size
     _check_salt(salt)
-    budget.spend(iterations * _blocks(length, size))
+    budget.spend(iterations * _blocks(length, hashlib.new(digest).digest_size))
+    return _pkcs12_key(digest, passphrase, salt, purpose, iterations, length)
+
+
+# A run reads again what it has just written: the same derivation, and the dearest part of reading a store.
+_once = functools.lru_cache(maxsize=64)
+
+
+@_once
+def _pbkdf2(digest: str, passphrase: bytes, salt: bytes, iterations: int, length: int) -> bytes:
+    return hashlib.pbkdf2_hmac(digest, passphrase, salt, iterations, length)
+
+
+@_once
+def _pkcs12_key(digest: str, passphrase: bytes, salt: bytes, purpose: int, iterations: int, length: int) -> bytes:
+    function: Callable[..., hashlib._Hash] = getattr(hashlib, digest)
+    block = function().block_size
     diversifier = bytes((purpose,)) * block
     state = _fill(salt, block) + _fill(passphrase, block)
     derived = b""
