@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
+import json
 import re
 from dataclasses import dataclass, field
-from typing import Any, List, Optional, Tuple
+from typing import Any, List, Mapping, Optional, Tuple
+from urllib.parse import parse_qsl
 
 from ..errors import HandshakeError, InputError
 from .basic_auth import credentials
@@ -45,30 +47,35 @@ class Request:
         for name, value in self.headers:
             if _CONFIDENTIAL.search(name):
                 found += [value, value.split(" ", 1)[-1]]
+        found += _confidential_parameters(self.path.partition("?")[2])
         if self.body is not None:
             found += texts_of(self.body)
         return tuple(secret for secret in found if secret)
 
-    def validate(self) -> None:
-        """InputError when a part would break the request's form."""
+    def validate(self, option: str = "request") -> None:
+        """InputError, naming the part below `option`, when it would break the request's form."""
         if not _TOKEN.fullmatch(self.method):
-            raise InputError("request.method: not a method: {0}".format(one_line(self.method, 40)))
+            raise InputError("{0}.method: not a method: {1}".format(option, one_line(self.method, 40)))
         if not re.fullmatch(r"[\x21-\x7e]+", self.path) or not self.path.startswith("/"):
             raise InputError(
-                "request.path: must begin with / and hold no spaces or non-ASCII letters (percent-encode them)"
+                "{0}.path: must begin with / and hold no spaces or non-ASCII letters (percent-encode them)".format(
+                    option
+                )
             )
         for name, value in self.headers:
             if not _TOKEN.fullmatch(name):
-                raise InputError("request.headers: not a header name: {0}".format(one_line(name, 80)))
+                raise InputError("{0}.headers: not a header name: {1}".format(option, one_line(name, 80)))
             if not re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", value):
                 raise InputError(
-                    "request.headers: the value of {0} holds a line break or a letter outside Latin-1".format(name)
+                    "{0}.headers: the value of {1} holds a line break or a letter outside Latin-1".format(option, name)
                 )
         if self.user is not None and (
             ":" in self.user or re.search(r"[\x00-\x1f\x7f]", self.user + (self.password or ""))
         ):
             raise InputError(
-                "request.basic_auth: a user name holds no colon, and neither it nor the password control characters"
+                "{0}.basic_auth: a user name holds no colon, and neither it nor the password control characters".format(
+                    option
+                )
             )
 
     def encode(self, host: str, port: int) -> bytes:
@@ -89,6 +96,44 @@ class Request:
         lines += ["{0}: {1}".format(*pair) for pair in headers if pair[0].lower() not in given]
         lines += ["{0}: {1}".format(*pair) for pair in self.headers]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (self.body or b"")
+
+
+def from_options(given: Mapping[str, Any]) -> Request:
+    """Make a request of the options `method`, `path`, `headers`, `body`, `basic_auth` and `status`.
+
+    A map or list as body is sent as JSON. ValueError or TypeError for a body that is neither JSON nor text.
+    """
+    headers = [(str(name), _header(value)) for name, value in (given["headers"] or {}).items()]
+    body = given["body"]
+    if isinstance(body, (dict, list)):
+        body = json.dumps(body)
+        if not any(name.lower() == "content-type" for name, _value in headers):
+            headers.append(("Content-Type", "application/json"))
+    basic = given["basic_auth"] or {}
+    return Request(
+        method=given["method"].upper(),
+        path=given["path"],
+        headers=tuple(headers),
+        body=None if body is None else str(body).encode("utf-8"),
+        user=basic.get("username"),
+        password=basic.get("password"),
+        status=tuple(given["status"]),
+    )
+
+
+def _header(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _confidential_parameters(query: str) -> List[str]:
+    """The values of a query that a server which redirects would repeat, and that nobody else may see."""
+    try:
+        return [value for name, value in parse_qsl(query) if _CONFIDENTIAL.search(name)]
+    except ValueError:
+        # More pairs than Python reads.
+        return [query]
 
 
 @dataclass(frozen=True)

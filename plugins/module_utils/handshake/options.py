@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
@@ -15,7 +14,7 @@ from ..imports import x509
 from ..store import Store
 from . import identity, revocation, trust
 from .codes import diagnosis
-from .http_request import Request
+from .http_request import from_options
 from .identity import Identity
 from .probe import Result, Target, probe
 from .proxy import parse as parse_proxy
@@ -42,7 +41,7 @@ def run(options: Mapping[str, Any]) -> Dict[str, Any]:
         timeout=options["timeout"],
         proxy=None if options["proxy"] is None else parse_proxy(options["proxy"]),
     )
-    request = _request(options["request"])
+    request = None if options["request"] is None else from_options(options["request"])
     target.validate()
     secrets: Tuple[str, ...] = () if target.proxy is None else target.proxy.secrets
     if request is not None:
@@ -129,33 +128,6 @@ def _revoked(path: Optional[str]) -> Sequence[x509.CertificateRevocationList]:
         return ()
     with _Coded("crl_path", "crl_unreadable", "crl_unreadable"):
         return revocation.load(source.read(path, "crl_path"), path)
-
-
-def _request(given: Optional[Mapping[str, Any]]) -> Optional[Request]:
-    if given is None:
-        return None
-    headers = [(str(name), _header(value)) for name, value in (given["headers"] or {}).items()]
-    body = given["body"]
-    if isinstance(body, (dict, list)):
-        body = json.dumps(body)
-        if not any(name.lower() == "content-type" for name, _value in headers):
-            headers.append(("Content-Type", "application/json"))
-    basic = given["basic_auth"] or {}
-    return Request(
-        method=given["method"].upper(),
-        path=given["path"],
-        headers=tuple(headers),
-        body=None if body is None else str(body).encode("utf-8"),
-        user=basic.get("username"),
-        password=basic.get("password"),
-        status=tuple(given["status"]),
-    )
-
-
-def _header(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
 
 
 def _report(result: Result, secrets: Sequence[str]) -> Dict[str, Any]:

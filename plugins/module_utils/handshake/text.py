@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from typing import Any, Iterable, List, Set
+from typing import Any, Iterable, Iterator, List, Set, Tuple
 from urllib.parse import quote
 
 MASK = "********"
@@ -56,9 +56,31 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         forms.update((secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], quote(secret)))
     forms.discard("")
-    for form in sorted(forms, key=len, reverse=True):
-        if len(form) < _WORD_LIKE_BELOW:
-            text = re.sub(r"(?<![^\W_]){0}(?![^\W_])".format(re.escape(form)), MASK, text)
-        else:
-            text = text.replace(form, MASK)
+    text = _masked(text, [form for form in forms if len(form) >= _WORD_LIKE_BELOW])
+    for form in sorted((form for form in forms if len(form) < _WORD_LIKE_BELOW), key=len, reverse=True):
+        text = re.sub(r"(?<![^\W_]){0}(?![^\W_])".format(re.escape(form)), MASK, text)
     return text
+
+
+def _masked(text: str, forms: Iterable[str]) -> str:
+    """Masks all at once: one after the other, of two that overlap the end of the second would be left."""
+    merged: List[Tuple[int, int]] = []
+    for begin, end in sorted(span for form in forms for span in _spans(text, form)):
+        if merged and begin < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((begin, end))
+    shown: List[str] = []
+    position = 0
+    for begin, end in merged:
+        shown += [text[position:begin], MASK]
+        position = end
+    return "".join([*shown, text[position:]])
+
+
+def _spans(text: str, form: str) -> Iterator[Tuple[int, int]]:
+    """Where `form` stands in the text, also where it overlaps itself."""
+    begin = text.find(form)
+    while begin >= 0:
+        yield begin, begin + len(form)
+        begin = text.find(form, begin + 1)
