@@ -21,7 +21,7 @@ import pytest
 
 from ansible_collections.mutual.tls.plugins.module_utils import certificate, private_key
 from ansible_collections.mutual.tls.plugins.module_utils.imports import hashes, oid, x509
-from ansible_collections.mutual.tls.plugins.module_utils.ownca import create, issue
+from ansible_collections.mutual.tls.plugins.module_utils.ownca import create, issue, revoke
 from ansible_collections.mutual.tls.plugins.module_utils.private_key import KeyKind
 from ansible_collections.mutual.tls.tests.unit import own_ca as ca
 
@@ -78,7 +78,7 @@ class TestOpenssl:
         done = self.verify(tool, tmp_path, leaf, *crl)
         assert done.returncode == 0, done.stderr
         serial = certificate.serial_number(certificate.load_all(leaf.read_bytes(), "leaf")[0])
-        issue.revoke(authority, serial, "key_compromise", ca.CRL_VALIDITY, now())
+        revoke.revoke(authority, serial, "key_compromise", now())
         assert "certificate revoked" in self.verify(tool, tmp_path, leaf, *crl).stderr
         text = run(tool("openssl"), "crl", "-in", str(tmp_path / "ca/crl.pem"), "-noout", "-text").stdout
         assert re.search(r"Serial Number: 0*" + serial.upper(), text)

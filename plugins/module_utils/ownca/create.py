@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes an own CA what its description says, once, and keeps it so.
 
-Every file appears whole, by one rename, and the order is fixed: keys, root, chain, ledger, revocation list.
+Every file appears whole, by one rename, and the order is fixed: keys, root, chain, ledger, revocation lists.
 Until the ledger exists the CA has issued nothing, and a run that finds some of the others completes it with the
 keys that are there. From then on nothing is ever made anew: what is missing or different is an error that says
 so, because a new key under an old name would leave every client with a certificate that nobody trusts.
@@ -27,9 +27,10 @@ from ..imports import x509
 from ..name import render
 from . import build, crl
 from .build import BACKDATE, AuthoritySpec
-from .issue import Authority, check_usable, publish
-from .layout import CHAIN, CRL, DIRECTORY_MODE, KEY, LEDGER, LOCK_TIMEOUT, MODES, ROOT, ROOT_KEY, Place
+from .issue import Authority, check_usable
+from .layout import CHAIN, CRL, DIRECTORY_MODE, KEY, LEDGER, LOCK_TIMEOUT, MODES, ROOT, ROOT_CRL, ROOT_KEY, Place
 from .ledger import Ledger
+from .publish import lacking, present_list, publish, publish_roots, roots_difference, roots_list
 
 _ENCRYPTION = "pbes2-aes256"
 _ROLL_OVER = (
@@ -123,6 +124,8 @@ class _Work:
         self._differences: List[Difference] = []
         # Written in this order, and only after everything was checked.
         self._pending: List[Tuple[str, bytes]] = []
+        self._root_key: Optional[Any] = None
+        self._roots_list: Optional[Difference] = None
         self._ledger = Ledger(place.path_of(LEDGER))
         self._established = self._ledger.exists()
 
@@ -143,12 +146,12 @@ class _Work:
             if self._write:
                 self._ledger.create()
                 self._place.set_mode(LEDGER)
-        self._crl(Authority(self._place.path, tuple(chain), key, self._ledger))
+        self._lists(Authority(self._place.path, tuple(chain), key, self._ledger))
         return Outcome(tuple(self._differences), tuple(chain))
 
     def _check_files(self) -> None:
         if not self._established:
-            if self._place.has(CRL):
+            if self._place.has(CRL) or self._place.has(ROOT_CRL):
                 raise IssuerError(self._lost(LEDGER))
             self._check_foreign()
             if self._spec.intermediate is None and self._place.has(ROOT_KEY):
@@ -202,7 +205,14 @@ class _Work:
         left = certificate.not_after(root) - certificate.not_before(chain[0])
         self._compare(chain[0], spec, "intermediate.", min(spec.validity + BACKDATE, left))
         self._check_match(CHAIN, chain[0], KEY, key)
+        self._check_roots_list(root, root_key)
         return chain, key
+
+    def _check_roots_list(self, root: x509.Certificate, root_key: Optional[Any]) -> None:
+        """Whether the root's revocation list has to be made; that takes its key."""
+        self._root_key, self._roots_list = root_key, roots_difference(self._place, root)
+        if self._roots_list is not None and root_key is None:
+            raise IssuerError(lacking(self._place, self._roots_list))
 
     def _key(self, name: str, spec: AuthoritySpec) -> Any:
         """The key in a file, made where it may be; encrypted anew where another passphrase opened it."""
@@ -290,10 +300,17 @@ class _Work:
                 self._changed("mode_changed", name, "{0:04o}".format(found), "{0:04o}".format(mode))
                 self._place.set_mode(name)
 
-    def _crl(self, authority: Authority) -> None:
-        content = self._place.read(CRL) if self._place.has(CRL) else None
+    def _lists(self, authority: Authority) -> None:
+        if self._roots_list is not None:
+            self._differences.append(self._roots_list)
+            if self._write:
+                publish_roots(authority, self._place, self._root_key, self._at)
+        # What is to be made anew leads to another list as well, also where nothing is written.
+        above = None if self._roots_list is not None else roots_list(self._place, authority.certificates)
         revocations = self._ledger.revocations(self._at) if self._established else []
-        found = crl.difference(content, authority.issuing, revocations, self._spec.crl_validity, self._at)
+        found = crl.difference(
+            present_list(self._place), authority.issuing, revocations, self._spec.crl_validity, self._at, above
+        )
         if found is None:
             return
         self._differences.append(found)

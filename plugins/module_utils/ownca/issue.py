@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the mutual.tls authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an own CA does every day: open itself, issue client certificates, revoke them.
-
-Revoking is for the library's callers so far: no module or playbook offers it.
-"""
+"""What an own CA does every day: open itself and issue client certificates."""
 
 from __future__ import annotations
 
@@ -22,9 +19,9 @@ from ..files import open_directory
 from ..imports import serialization, x509
 from ..name import render
 from ..request import RequestSpec, signature_is_valid
-from . import build, crl
-from .layout import CHAIN, CRL, KEY, LEDGER, LOCK_TIMEOUT, Place
-from .ledger import REVOCATION_REASONS, Entry, Ledger, Revocation, Writer
+from . import build
+from .layout import CHAIN, KEY, LEDGER, Place
+from .ledger import Entry, Ledger, Writer
 
 
 @dataclass(frozen=True)
@@ -158,8 +155,9 @@ def issue(
 
     The same order for the same key gets the same certificate again until a third of its lifetime is left (from
     when on a client may rightly ask for the next one), unless the client holds that very certificate or one that
-    lasts longer. It is in the ledger, on disk, when this returns. Raises PolicyError where the request's signature is
-    not its key's.
+    lasts longer. A certificate that was revoked is nobody's answer. It is in the ledger, on disk, when this returns.
+    Raises PolicyError where the request's signature is not its key's, or a certificate for this key was revoked because
+    others have the key.
     """
     if not signature_is_valid(csr):
         raise PolicyError(
@@ -167,6 +165,7 @@ def issue(
         )
     digest = _digest(authority, csr, order)
     with authority.ledger.writing() as ledger:
+        _check_not_compromised(csr, order, ledger)
         leaf = _earlier(ledger.latest(digest), authority, order, at)
         if leaf is None:
             leaf = _sign(authority, csr, order, at, ledger)
@@ -174,29 +173,14 @@ def issue(
     return [leaf, *authority.certificates]
 
 
-def revoke(authority: Authority, serial: str, reason: str, crl_validity: timedelta, at: datetime) -> bool:
-    """Revoke a certificate by its serial number (hex) and publish a new revocation list. A library function.
-
-    False where it was revoked before. `reason` is one of REVOCATION_REASONS. Raises InputError.
-    """
-    if reason not in REVOCATION_REASONS:
-        raise InputError(
-            "{0!r} is not a reason to revoke; use one of {1}".format(reason, ", ".join(REVOCATION_REASONS))
+def _check_not_compromised(csr: x509.CertificateSigningRequest, order: Order, ledger: Writer) -> None:
+    revocation = ledger.compromised(private_key.public_fingerprint(csr.public_key()))
+    if revocation is not None:
+        raise PolicyError(
+            "host {0}, credential {1}: the key was compromised, as the revocation of its certificate {2} on "
+            "{3:%Y-%m-%dT%H:%M:%SZ} says, and gets no other; remove the key on the host so that it makes a new "
+            "one".format(order.host, order.credential, revocation.serial, revocation.revoked_at)
         )
-    with open_directory(os.path.realpath(authority.directory)) as opened, opened.locked(LOCK_TIMEOUT):
-        with authority.ledger.writing() as ledger:
-            changed = ledger.revoke(serial.lower().lstrip("0"), reason, at)
-        if changed:
-            publish(authority, Place(authority.directory, opened, write=True), crl_validity, at)
-    return changed
-
-
-def publish(authority: Authority, place: Place, crl_validity: timedelta, at: datetime) -> None:
-    """Write the revocation list; the caller holds the directory's lock."""
-    with authority.ledger.writing() as ledger:
-        number = ledger.next_crl_number()
-    revocations: List[Revocation] = authority.ledger.revocations(at)
-    place.put(CRL, crl.build(authority.issuing, authority.key, revocations, number, crl_validity, at))
 
 
 def _earlier(der: Optional[bytes], authority: Authority, order: Order, at: datetime) -> Optional[x509.Certificate]:

@@ -8,7 +8,8 @@ chain.pem       the CA that issues, then what stands above it, the root last
 key.pem         the key of the CA that issues, encrypted
 root-key.pem    only with an intermediate: the root's key, encrypted; may be kept offline once the CA exists
 ledger.sqlite   what was issued to whom, and what was revoked
-crl.pem         the revocation list of the CA that issues
+crl.pem         the revocation list of the CA that issues; with an intermediate the root's list follows
+root-crl.pem    only with an intermediate: the root's revocation list
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ KEY = "key.pem"
 ROOT_KEY = "root-key.pem"
 LEDGER = "ledger.sqlite"
 CRL = "crl.pem"
+ROOT_CRL = "root-crl.pem"
 
-MODES = {ROOT: 0o644, CHAIN: 0o644, KEY: 0o600, ROOT_KEY: 0o600, LEDGER: 0o600, CRL: 0o644}
+MODES = {ROOT: 0o644, CHAIN: 0o644, KEY: 0o600, ROOT_KEY: 0o600, LEDGER: 0o600, CRL: 0o644, ROOT_CRL: 0o644}
 DIRECTORY_MODE = 0o700
 LOCK_TIMEOUT = 60.0
 

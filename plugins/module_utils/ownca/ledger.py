@@ -9,15 +9,22 @@ lower-case hex.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Iterator, List, Optional
+from typing import Any, Iterator, List, Optional, Sequence
 
 from ..database import Schema, is_filled, select, transaction
 from ..errors import InputError
 
+_COLUMNS = (
+    "serial, host, credential, public_fingerprint, request_digest, csr_digest, issued_at, not_before, not_after, "
+    "certificate, status, reason, revoked_at"
+)
+_SELECTORS = ("host", "credential", "serial")
+_SERIAL = re.compile(r"[0-9a-f]{1,128}\Z")
 _SCHEMA = Schema(
     "the ledger",
     1,
@@ -40,14 +47,18 @@ _SCHEMA = Schema(
         )
         """,
         "CREATE INDEX certificate_by_request ON certificate (request_digest, not_after)",
+        "CREATE INDEX certificate_by_holder ON certificate (host, credential)",
+        "CREATE INDEX certificate_by_key ON certificate (public_fingerprint)",
         "CREATE TABLE counter (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL)",
         "INSERT INTO counter VALUES ('crl_number', 0)",
     ),
 )
 
+KEY_COMPROMISE = "key_compromise"
+
 REVOCATION_REASONS = (
     "unspecified",
-    "key_compromise",
+    KEY_COMPROMISE,
     "affiliation_changed",
     "superseded",
     "cessation_of_operation",
@@ -57,8 +68,20 @@ REVOCATION_REASONS = (
 
 
 @dataclass(frozen=True)
+class Revocation:
+    """One revoked certificate: its serial number, when and why."""
+
+    serial: str
+    revoked_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
 class Entry:
-    """One issued certificate (DER) with what it answers: digests of the request's meaning and of its bytes."""
+    """One issued certificate (DER) with what it answers: digests of the request's meaning and of its bytes.
+
+    `revocation` is None where it was not revoked.
+    """
 
     serial: str
     host: str
@@ -70,15 +93,7 @@ class Entry:
     not_before: datetime
     not_after: datetime
     certificate: bytes
-
-
-@dataclass(frozen=True)
-class Revocation:
-    """One revoked certificate: its serial number, when and why."""
-
-    serial: str
-    revoked_at: datetime
-    reason: str
+    revocation: Optional[Revocation] = None
 
 
 class Writer:
@@ -120,21 +135,32 @@ class Writer:
             ),
         )
 
-    def revoke(self, serial: str, reason: str, at: datetime) -> bool:
-        """Mark a certificate as revoked; False where it was already. Raises InputError for an unknown serial."""
-        if not self.has_serial(serial):
-            raise InputError("no certificate with the serial number {0} was issued by this CA".format(serial))
+    def revoke(self, serial: str, reason: str, at: datetime) -> Optional[Revocation]:
+        """Mark a certificate as revoked. Where it was already, that stays as it was and is returned."""
         changed = self._connection.execute(
             "UPDATE certificate SET status = 'revoked', reason = ?, revoked_at = ? "
             "WHERE serial = ? AND status = 'issued'",
             (reason, _text(at), serial),
         )
-        return changed.rowcount == 1
+        return None if changed.rowcount else self._revocation("serial = ?", serial)
 
-    def next_crl_number(self) -> int:
-        """A number higher than that of every revocation list before."""
-        self._connection.execute("UPDATE counter SET value = value + 1 WHERE name = 'crl_number'")
-        row = self._connection.execute("SELECT value FROM counter WHERE name = 'crl_number'").fetchone()
+    def compromised(self, public_fingerprint: str) -> Optional[Revocation]:
+        """The first revocation, of any certificate for this key, that says that others have the key; None if none."""
+        return self._revocation("public_fingerprint = ? AND reason = ?", public_fingerprint, KEY_COMPROMISE)
+
+    def _revocation(self, condition: str, *parameters: str) -> Optional[Revocation]:
+        query = (
+            "SELECT serial, revoked_at, reason FROM certificate WHERE status = 'revoked' AND {0} ORDER BY revoked_at"
+        )
+        row = self._connection.execute(query.format(condition), parameters).fetchone()
+        return None if row is None else Revocation(row[0], _time(row[1]), row[2])
+
+    def next_crl_number(self, of_root: bool = False) -> int:
+        """A number higher than that of every revocation list before, of the CA that issues or of the root above it."""
+        counter = "root_crl_number" if of_root else "crl_number"
+        self._connection.execute("INSERT OR IGNORE INTO counter VALUES (?, 0)", (counter,))
+        self._connection.execute("UPDATE counter SET value = value + 1 WHERE name = ?", (counter,))
+        row = self._connection.execute("SELECT value FROM counter WHERE name = ?", (counter,)).fetchone()
         return int(row[0])
 
 
@@ -169,6 +195,57 @@ class Ledger:
             _text(at),
         )
         return [Revocation(serial, _time(revoked_at), reason) for serial, revoked_at, reason in rows]
+
+    def entries(
+        self,
+        host: Optional[str] = None,
+        credential: Optional[str] = None,
+        serial: Optional[str] = None,
+        live_at: Optional[datetime] = None,
+    ) -> List[Entry]:
+        """The certificates of a host, of a credential, with a serial number, in the order in which they were issued.
+
+        What is None does not matter. With `live_at` those only that are neither revoked nor expired then; one that is
+        not valid yet is live. Raises InputError where the serial number is none.
+        """
+        serial = None if serial is None else normal_serial(serial)
+        wanted = [(name, value) for name, value in zip(_SELECTORS, (host, credential, serial)) if value is not None]
+        conditions = ["{0} = ?".format(name) for name, _value in wanted]
+        parameters = [value for _name, value in wanted]
+        if live_at is not None:
+            conditions.append("status = 'issued' AND not_after >= ?")
+            parameters.append(_text(live_at))
+        query = "SELECT {0} FROM certificate{1}{2} ORDER BY issued_at, rowid".format(
+            _COLUMNS, " WHERE " if conditions else "", " AND ".join(conditions)
+        )
+        return [_entry(row) for row in select(self._path, _SCHEMA, query, *parameters)]
+
+
+def normal_serial(text: str) -> str:
+    """A serial number as the ledger holds it: colons, upper case and leading zeros do not matter. Raises InputError."""
+    serial = text.replace(":", "").lower().lstrip("0")
+    if _SERIAL.match(serial) is None:
+        raise InputError("{0!r} is not a serial number; write it in hexadecimal, as in 1f3a or 1F:3A".format(text))
+    return serial
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    serial, host, credential, key, request_digest, csr_digest, *times, der, status, reason, revoked_at = row
+    revocation = Revocation(serial, _time(revoked_at), reason) if status == "revoked" else None
+    issued_at, not_before, not_after = (_time(text) for text in times)
+    return Entry(
+        serial,
+        host,
+        credential,
+        key,
+        request_digest,
+        csr_digest,
+        issued_at,
+        not_before,
+        not_after,
+        bytes(der),
+        revocation,
+    )
 
 
 def _text(at: datetime) -> str:

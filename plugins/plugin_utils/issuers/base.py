@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the mutual.tls authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every issuer offers: it turns a request into a certificate, now or later, or says why not."""
+"""What every issuer offers: it turns a request into a certificate, now or later, or says why not; it may revoke."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Collection, Dict, List, Mapping, Optional, Tuple, Union
 
-from ...module_utils.errors import InputError
+from ...module_utils import certificate
+from ...module_utils.errors import InputError, IssuerError
 from ...module_utils.imports import x509
 from ...module_utils.request import RequestSpec
 from ...module_utils.state_directory import StateDirectory
@@ -60,6 +61,38 @@ class Refused:
 
 Answer = Union[Issued, Pending, Refused]
 
+CertificateOrSerial = Union["x509.Certificate", str]
+"""Which certificate is meant; a serial number is hexadecimal, whatever its case, with or without colons."""
+
+
+@dataclass(frozen=True)
+class RevocationResult:
+    """A certificate is revoked, or that was asked for: `waits_for` says what has to happen before it is.
+
+    `since` (aware, in UTC) is when it was revoked or asked for; where that was before, `changed` is False, and `since`
+    and `reason` are the earlier ones. `host`, `credential` and `certificate` are what the issuer knows, None where it
+    keeps no record. `next_step` tells people what has to be done so that others refuse the certificate.
+    """
+
+    serial_number: str
+    changed: bool
+    since: datetime
+    reason: str
+    host: Optional[str] = None
+    credential: Optional[str] = None
+    certificate: Optional[x509.Certificate] = None
+    waits_for: Optional[str] = None
+    next_step: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A certificate that an issuer gave to a host for a credential."""
+
+    host: str
+    credential: str
+    certificate: x509.Certificate
+
 
 class Issuer(ABC):
     """One configured issuer. Objects may cross a fork: they hold no open files.
@@ -101,9 +134,49 @@ class Issuer(ABC):
         """
         return None
 
+    def revoke(self, certificate_or_serial: CertificateOrSerial, reason: str, at: datetime) -> RevocationResult:
+        """Revoke a certificate for one of the reasons in ledger.REVOCATION_REASONS; `at` is aware, in UTC.
+
+        Doing so again changes nothing. Raises InputError for a bad reason or a certificate that is not this issuer's,
+        IssuerError where the issuer cannot revoke, saying what to do instead.
+        """
+        raise IssuerError(
+            "issuer {0}: it is of type {1}, which cannot revoke; have whoever runs its CA revoke the certificate with "
+            "the serial number {2}, and remove or replace the credential meanwhile".format(
+                self.name, self.type, serial_text(certificate_or_serial)
+            )
+        )
+
+    def revoked(self, certificate_or_serial: CertificateOrSerial) -> Optional[RevocationResult]:
+        """What revoke() would find done already; None where the certificate is not revoked as far as the issuer knows.
+
+        Needs no secret and writes nothing. Raises InputError for a certificate that is not this issuer's.
+        """
+        return None
+
+    def live(
+        self,
+        at: datetime,
+        host: Optional[str] = None,
+        credential: Optional[str] = None,
+        serial: Optional[str] = None,
+    ) -> List[Holding]:
+        """The certificates, neither revoked nor expired at `at`, of a host, of a credential, with a serial number.
+
+        What is None does not matter. Needs no secret and writes nothing. Empty where the issuer keeps no record.
+        """
+        return []
+
     def exists(self) -> bool:
         """False for a CA that has yet to be created, which in check mode may be this very run's work."""
         return True
+
+
+def serial_text(certificate_or_serial: CertificateOrSerial) -> str:
+    """The serial number of the certificate that is meant, as it was given or in lower-case hex."""
+    if isinstance(certificate_or_serial, str):
+        return certificate_or_serial
+    return certificate.serial_number(certificate_or_serial)
 
 
 def take_options(

@@ -9,18 +9,32 @@ of certificates whose credential states none (default 90d); `crl_distribution_po
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, List, Mapping, Optional, Tuple
 
-from ...module_utils import duration, passphrase
+from ...module_utils import certificate, duration, passphrase
 from ...module_utils.errors import InputError
 from ...module_utils.imports import x509
 from ...module_utils.ownca import build
 from ...module_utils.ownca import issue as ownca
+from ...module_utils.ownca.layout import CRL, LEDGER
+from ...module_utils.ownca.ledger import Entry, Ledger, Revocation
+from ...module_utils.ownca.revoke import find, revoke
 from ...module_utils.request import load
 from ...module_utils.state_directory import StateDirectory
-from .base import Answer, Issued, Issuer, IssuerRequest, take_options
+from .base import (
+    Answer,
+    CertificateOrSerial,
+    Holding,
+    Issued,
+    Issuer,
+    IssuerRequest,
+    RevocationResult,
+    serial_text,
+    take_options,
+)
 
 _DEFAULT_VALIDITY = "90d"
 _URL_SCHEMES = ("http://", "https://", "ldap://")
@@ -74,8 +88,57 @@ class OwnCa(Issuer):
             return None
         return build.end(self.certificates()[0], validity or self.validity, at)
 
+    def revoke(self, certificate_or_serial: CertificateOrSerial, reason: str, at: datetime) -> RevocationResult:
+        entry = self._entry(certificate_or_serial)
+        done = revoke(self._open(at), entry.serial, reason, at)
+        return self._result(entry, done.revocation, done.changed)
+
+    def revoked(self, certificate_or_serial: CertificateOrSerial) -> Optional[RevocationResult]:
+        entry = self._entry(certificate_or_serial)
+        return None if entry.revocation is None else self._result(entry, entry.revocation, changed=False)
+
+    def live(
+        self,
+        at: datetime,
+        host: Optional[str] = None,
+        credential: Optional[str] = None,
+        serial: Optional[str] = None,
+    ) -> List[Holding]:
+        if not self.exists():
+            return []
+        entries = Ledger(os.path.join(self.directory, LEDGER)).entries(host, credential, serial, live_at=at)
+        return [Holding(one.host, one.credential, certificate.from_der(one.certificate)) for one in entries]
+
     def exists(self) -> bool:
         return ownca.exists(self.directory)
+
+    def _entry(self, certificate_or_serial: CertificateOrSerial) -> Entry:
+        """What the ledger has on a certificate. One of another CA may have the same serial number by chance."""
+        serial = serial_text(certificate_or_serial)
+        entry = find(self.directory, serial)
+        is_other = not isinstance(certificate_or_serial, str) and (
+            certificate.to_der(certificate_or_serial) != entry.certificate
+        )
+        if is_other:
+            raise InputError(
+                "issuer {0}: the certificate with the serial number {1} is another CA's; name the issuer that it came "
+                "from".format(self.name, serial)
+            )
+        return entry
+
+    def _result(self, entry: Entry, revocation: Revocation, changed: bool) -> RevocationResult:
+        return RevocationResult(
+            serial_number=entry.serial,
+            changed=changed,
+            since=revocation.revoked_at,
+            reason=revocation.reason,
+            host=entry.host,
+            credential=entry.credential,
+            certificate=certificate.from_der(entry.certificate),
+            next_step="servers refuse it once they have been given the new {0} and were reloaded".format(
+                os.path.join(self.directory, CRL)
+            ),
+        )
 
     def _open(self, at: datetime) -> ownca.Authority:
         return ownca.open_authority(self.directory, self.passphrase, at)

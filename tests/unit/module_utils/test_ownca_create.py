@@ -35,7 +35,7 @@ LAYOUTS = [pytest.param(ca.ROOT_ONLY, id="root"), pytest.param(ca.TWO_TIERS, id=
 
 
 def names(spec: create.OwnCaSpec) -> List[str]:
-    return sorted(FILES | ({"root-key.pem"} if spec.intermediate else set()))
+    return sorted(FILES | ({"root-key.pem", "root-crl.pem"} if spec.intermediate else set()))
 
 
 def replace(spec: create.OwnCaSpec, part: str, **changes: Any) -> create.OwnCaSpec:
@@ -66,7 +66,7 @@ class TestEveryLayout:
         for name in names(spec):
             secret = "key" in name or name == "ledger.sqlite"
             assert (tmp_path / "ca" / name).stat().st_mode & 0o777 == (0o600 if secret else 0o644), name
-            if "key" in name:
+            if name.endswith("key.pem"):
                 content = (tmp_path / "ca" / name).read_bytes()
                 assert private_key.load(content, ca.PASSPHRASE).encryption == "pbes2-aes256"
                 with pytest.raises(PassphraseError):

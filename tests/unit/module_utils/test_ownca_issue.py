@@ -16,13 +16,12 @@ import pytest
 
 from ansible_collections.mutual.tls.plugins.module_utils import certificate, chain, private_key
 from ansible_collections.mutual.tls.plugins.module_utils.errors import (
-    InputError,
     IssuerError,
     PassphraseError,
     PolicyError,
 )
 from ansible_collections.mutual.tls.plugins.module_utils.imports import hashes, oid, serialization, x509
-from ansible_collections.mutual.tls.plugins.module_utils.ownca import issue
+from ansible_collections.mutual.tls.plugins.module_utils.ownca import issue, revoke
 from ansible_collections.mutual.tls.plugins.module_utils.request import RequestSpec
 from ansible_collections.mutual.tls.tests.unit import own_ca as ca
 
@@ -220,7 +219,7 @@ class TestTheSameRequest:
     def test_gets_another_one_when_it_was_revoked(self, directory: Path) -> None:
         authority, key = ca.authority(directory), ca.key()
         first = issue.issue(authority, ca.csr(key), ca.order(), ca.NOW)[0]
-        issue.revoke(authority, certificate.serial_number(first), "superseded", ca.CRL_VALIDITY, ca.NOW)
+        revoke.revoke(authority, certificate.serial_number(first), "superseded", ca.NOW)
         second = issue.issue(authority, ca.csr(key), ca.order(), ca.NOW)[0]
         assert second != first
         assert [status for (status,) in ledger(directory, "status")].count("revoked") == 1
@@ -319,47 +318,3 @@ class TestLedger:
             writer.revoke(certificate.serial_number(first[0]), "superseded", ca.NOW)
             raise KeyboardInterrupt
         assert issue.issue(ca.authority(directory), ca.csr(key), ca.order(), ca.NOW) == first
-
-
-class TestRevocation:
-    def test_it_is_published_and_kept(self, directory: Path) -> None:
-        authority = ca.authority(directory)
-        leaf = issue.issue(authority, ca.csr(ca.key()), ca.order(), ca.NOW)[0]
-        other = issue.issue(authority, ca.csr(ca.key()), ca.order(), ca.NOW)[0]
-        serial = certificate.serial_number(leaf)
-        assert issue.revoke(authority, serial.upper(), "key_compromise", ca.CRL_VALIDITY, ca.NOW)
-        assert not issue.revoke(authority, serial, "superseded", ca.CRL_VALIDITY, ca.NOW)
-        crl = x509.load_pem_x509_crl((directory / "crl.pem").read_bytes())
-        assert crl.get_revoked_certificate_by_serial_number(other.serial_number) is None
-        revoked = crl.get_revoked_certificate_by_serial_number(leaf.serial_number)
-        assert revoked is not None
-        reason = revoked.extensions.get_extension_for_class(x509.CRLReason).value.reason
-        assert reason == x509.ReasonFlags.key_compromise
-        assert crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number == 2
-        assert ca.converge(directory).differences == ()
-
-    def test_a_list_that_was_not_published_is_by_the_next_run(self, directory: Path) -> None:
-        authority = ca.authority(directory)
-        leaf = issue.issue(authority, ca.csr(ca.key()), ca.order(), ca.NOW)[0]
-        with authority.ledger.writing() as writer:
-            writer.revoke(certificate.serial_number(leaf), "unspecified", ca.NOW)
-        assert ca.reasons(ca.converge(directory, write=False)) == {"crl.pem": "crl_content_changed"}
-        assert ca.reasons(ca.converge(directory)) == {"crl.pem": "crl_content_changed"}
-        assert ca.converge(directory).differences == ()
-
-    def test_expired_ones_leave_the_list_when_it_is_due(self, directory: Path) -> None:
-        authority = ca.authority(directory)
-        leaf = issue.issue(authority, ca.csr(ca.key()), ca.order(days=10), ca.NOW)[0]
-        issue.revoke(authority, certificate.serial_number(leaf), "superseded", ca.CRL_VALIDITY, ca.NOW)
-        expired = ca.NOW + 11 * DAY
-        assert ca.converge(directory, at=expired).differences == ()
-        assert ca.reasons(ca.converge(directory, at=ca.NOW + 16 * DAY)) == {"crl.pem": "crl_due"}
-        crl = x509.load_pem_x509_crl((directory / "crl.pem").read_bytes())
-        assert crl.get_revoked_certificate_by_serial_number(leaf.serial_number) is None
-
-    def test_bad_input(self, directory: Path) -> None:
-        authority = ca.authority(directory)
-        with pytest.raises(InputError, match="'stolen' is not a reason to revoke; use one of unspecified"):
-            issue.revoke(authority, "1", "stolen", ca.CRL_VALIDITY, ca.NOW)
-        with pytest.raises(InputError, match="no certificate with the serial number abc"):
-            issue.revoke(authority, "abc", "superseded", ca.CRL_VALIDITY, ca.NOW)
