@@ -101,7 +101,7 @@ def _configured(argv: List[str], directory: Path, write: Callable[[int], None]) 
 
 _NGINX = """\
 daemon off;
-master_process off;
+master_process {master};
 pid {directory}/nginx.pid;
 error_log stderr info;
 events {{ worker_connections 64; }}
@@ -122,12 +122,16 @@ http {{
 
 
 @contextlib.contextmanager
-def nginx(program: str, directory: Path, settings: str) -> Iterator[int]:
-    """nginx with one TLS server that has these settings; yields its port."""
+def nginx(program: str, directory: Path, settings: str, reloads: bool = False) -> Iterator[int]:
+    """nginx with one TLS server that has these settings; yields its port.
+
+    One that `reloads` on SIGHUP has a worker beside the process whose id is in nginx.pid.
+    """
     configuration = directory / "nginx.conf"
 
     def write(port: int) -> None:
-        configuration.write_text(_NGINX.format(directory=directory, port=port, settings=settings))
+        master = "on" if reloads else "off"
+        configuration.write_text(_NGINX.format(directory=directory, port=port, settings=settings, master=master))
 
     argv = [program, "-p", str(directory), "-e", "stderr", "-c", str(configuration)]
     with _configured(argv, directory, write) as port:
