@@ -45,21 +45,23 @@ def measure_scene(
     for runner in runners:
         _begin(hosts, runner)
         hosts.arm()
-        for work in (FRESH, NOTHING_TO_DO):
-            taken = runner.run(work, counted=True)
-            note(runner, work, PEAK_MIB, taken.peak_mib or 0.0)
-            note(runner, work, LAUNCHES, hosts.launches())
-            progress(f"{name}: {runner.contestant.name}, {work}: counted, not timed ({taken.seconds:.1f} s)")
-            if work == FRESH:
+        for works in _turns(runner):
+            taken, launches = runner.run(works[0], counted=True), hosts.launches()
+            for work in works:
+                note(runner, work, PEAK_MIB, taken.peak_mib or 0.0)
+                note(runner, work, LAUNCHES, launches)
+            progress(f"{name}: {_what(runner, works)}: counted, not timed ({taken.seconds:.1f} s)")
+            if FRESH in works:
                 judge(runner)
     for number in range(1, rounds + 1):
         for runner in runners:
             _begin(hosts, runner)
-            for work in (FRESH, NOTHING_TO_DO):
-                taken = runner.run(work, counted=False)
-                note(runner, work, SECONDS, taken.seconds)
-                note(runner, work, CPU_SECONDS, taken.cpu_seconds)
-                progress(_line(name, number, rounds, runner, work, taken))
+            for works in _turns(runner):
+                taken = runner.run(works[0], counted=False)
+                for work in works:
+                    note(runner, work, SECONDS, taken.seconds)
+                    note(runner, work, CPU_SECONDS, taken.cpu_seconds)
+                progress(_line(f"{name}: round {number} of {rounds}: {_what(runner, works)}", taken))
     return [Figure(name, work, who, unit, tuple(values)) for (work, who, unit), values in samples.items()]
 
 
@@ -68,6 +70,14 @@ def _begin(hosts: Hosts, runner: Runner) -> None:
     runner.forget()
 
 
-def _line(name: str, number: int, rounds: int, runner: Runner, work: str, taken: Measurement) -> str:
-    who = runner.contestant.name
-    return f"{name}: round {number} of {rounds}: {who}, {work}: {taken.seconds:.2f} s, CPU {taken.cpu_seconds:.2f} s"
+def _turns(runner: Runner) -> Sequence[Tuple[str, ...]]:
+    """What each run of a round stands for: who changes nothing would do the same twice, so one run stands for both."""
+    return ((FRESH,), (NOTHING_TO_DO,)) if runner.contestant.changes else ((FRESH, NOTHING_TO_DO),)
+
+
+def _what(runner: Runner, works: Sequence[str]) -> str:
+    return f"{runner.contestant.name}, {' and '.join(works)}"
+
+
+def _line(what: str, taken: Measurement) -> str:
+    return f"{what}: {taken.seconds:.2f} s, CPU {taken.cpu_seconds:.2f} s"
