@@ -5,7 +5,8 @@
 
 Executed as it is, without a package around it and perhaps by an old Python, so it is written for any. Nothing is
 written to the host's disk, neither code nor arguments: what is imported comes from memory. The input's lines, after
-this file itself, are the sources (see plugin_utils/launch.py) and the arguments.
+this file itself, are the sources that every run needs, all others, which are unpacked when one of them is met (see
+plugin_utils/launch.py), and the arguments.
 """
 
 import base64
@@ -19,23 +20,31 @@ import zlib
 
 
 class Sources:
-    """Imports the package `mutual_tls` from a map of file names to source text (PEP 451)."""
+    """Imports the package `mutual_tls` from packed maps of file names to source text (PEP 451)."""
 
     package = "mutual_tls"
 
-    def __init__(self, sources: "dict[str, str]") -> None:
-        self._sources = sources
+    def __init__(self, first: bytes, others: bytes) -> None:
+        self._sources = unpacked(first)
+        self._others = others
 
     def _file(self, name: str) -> str:
         path = name[len(self.package) + 1 :].replace(".", "/")
         package = (path + "/" if path else "") + "__init__.py"
         return package if package in self._sources else path + ".py"
 
+    def _unpack_others(self) -> None:
+        if self._others:
+            self._sources.update(unpacked(self._others))
+            self._others = b""
+
     def find_spec(
         self, name: str, path: object = None, target: object = None
     ) -> "importlib.machinery.ModuleSpec | None":
         if name != self.package and not name.startswith(self.package + "."):
             return None
+        if self._file(name) not in self._sources:
+            self._unpack_others()
         file = self._file(name)
         if file not in self._sources:
             return None
@@ -49,6 +58,11 @@ class Sources:
     def exec_module(self, module: "types.ModuleType") -> None:
         file = self._file(module.__name__)
         exec(compile(self._sources[file], "mutual.tls/" + file, "exec", dont_inherit=True), module.__dict__)
+
+
+def unpacked(line: bytes) -> "dict[str, str]":
+    """The sources on one line of the input."""
+    return dict(json.loads(zlib.decompress(base64.b64decode(line)).decode("utf-8")))
 
 
 def report_crash(kind: "type[BaseException]", error: BaseException, trace: "types.TracebackType | None") -> None:
@@ -67,7 +81,7 @@ def report_crash(kind: "type[BaseException]", error: BaseException, trace: "type
 def start(stream: "typing.BinaryIO") -> None:
     """Read the sources and the arguments, and run."""
     sys.excepthook = report_crash
-    sources = json.loads(zlib.decompress(base64.b64decode(stream.readline())).decode("utf-8"))
+    first, others = stream.readline(), stream.readline()
     arguments = json.loads(stream.readline().decode("utf-8"))
     minimum = arguments.pop("minimum_python")
     if list(sys.version_info[:2]) < minimum:
@@ -79,7 +93,7 @@ def start(stream: "typing.BinaryIO") -> None:
         # On a line of its own, as in entry.py.
         sys.stdout.write("\n" + json.dumps({"failed": True, "msg": message}) + "\n")
         return
-    sys.meta_path.insert(0, Sources(sources))
+    sys.meta_path.insert(0, Sources(first, others))
     importlib.import_module("mutual_tls.entry").main(**arguments)
 
 

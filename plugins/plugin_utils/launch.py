@@ -25,8 +25,24 @@ from ..module_utils.reply import MAXIMUM_SIZE
 
 _TOP = Path(errors.__file__).parent
 _BOOTSTRAP = "bootstrap.py"
-# Of no use to the host's half; the controller's own, and the library of other modules.
-_LEFT_OUT = ("handshake/", "ownca/")
+# What a host needs that has nothing to do: unpacking the rest would cost it more than its check.
+_FIRST = ("__init__.py", "entry.py", "errors.py", "seal.py", "witness.py")
+# The controller's own, and the library of other modules.
+_LEFT_OUT = (
+    "arguments.py",
+    "converge/information.py",
+    "database.py",
+    "duration.py",
+    "handshake/options.py",
+    "invocation.py",
+    "keystore_arguments.py",
+    "keystore_entries.py",
+    "keystore_file.py",
+    "keystore_report.py",
+    "ownca/",
+    "passphrase.py",
+    "state_directory.py",
+)
 
 # How the host's entry.py and bootstrap.py begin the line; whatever else a Python prints is not even read.
 _ANSWERS = ('{"reply": ', '{"failed": ')
@@ -51,8 +67,13 @@ def _sources() -> Dict[str, str]:
 
 def _input_of(sources: Mapping[str, str]) -> bytes:
     bootstrap = (_TOP / _BOOTSTRAP).read_bytes()
-    packed = base64.b64encode(zlib.compress(json.dumps(sources).encode("ascii"), 9))
-    return b"%d\n%s%s\n" % (len(bootstrap), bootstrap, packed)
+    first = {name: text for name, text in sources.items() if name in _FIRST}
+    others = {name: text for name, text in sources.items() if name not in _FIRST}
+    return b"%d\n%s%s\n%s\n" % (len(bootstrap), bootstrap, _packed(first), _packed(others))
+
+
+def _packed(sources: Mapping[str, str]) -> bytes:
+    return base64.b64encode(zlib.compress(json.dumps(sources).encode("ascii"), 9))
 
 
 def _digest_of(sources: Mapping[str, str]) -> str:

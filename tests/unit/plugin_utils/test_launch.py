@@ -31,10 +31,16 @@ LIBRARY = REPOSITORY / "plugins/module_utils"
 
 
 def sources_in(whole: bytes) -> Dict[str, str]:
+    first, others = parts_of(whole)
+    assert not set(first) & set(others)
+    return {**first, **others}
+
+
+def parts_of(whole: bytes) -> List[Dict[str, str]]:
+    """The sources that every run unpacks, and the others."""
     length, rest = whole.split(b"\n", 1)
-    packed = rest[int(length) :].split(b"\n", 1)[0]
-    found: Dict[str, str] = json.loads(zlib.decompress(base64.b64decode(packed)))
-    return found
+    lines = rest[int(length) :].split(b"\n")[:2]
+    return [json.loads(zlib.decompress(base64.b64decode(line))) for line in lines]
 
 
 def arguments_in(whole: bytes) -> Dict[str, Any]:
@@ -72,10 +78,15 @@ def test_all_that_the_hosts_half_imports_travels() -> None:
         assert travelling[name] == (LIBRARY / name).read_text(encoding="utf-8")
 
 
+def test_a_clean_check_unpacks_little() -> None:
+    first, _others = parts_of(launch.standard_input("{}", False))
+    assert sorted(first) == ["__init__.py", "entry.py", "errors.py", "seal.py", "witness.py"]
+
+
 def test_what_no_host_needs_stays_here() -> None:
     travelling = sources_in(launch.standard_input("{}", False))
-    assert [name for name in travelling if name.startswith(("handshake/", "ownca/"))] == []
-    assert "bootstrap.py" not in travelling
+    others = ("ownca/", "keystore_file", "handshake/options", "state_directory", "bootstrap")
+    assert [name for name in travelling if name.startswith(others)] == []
     assert set(travelling) - {"__init__.py"} <= {str(path.relative_to(LIBRARY)) for path in LIBRARY.rglob("*.py")}
 
 
@@ -91,7 +102,7 @@ def test_the_input_is_ascii_and_each_part_one_line() -> None:
     whole = launch.standard_input(document, True)
     assert whole.isascii()
     bootstrap = (LIBRARY / "bootstrap.py").read_bytes()
-    assert whole.count(b"\n") == bootstrap.count(b"\n") + 3
+    assert whole.count(b"\n") == bootstrap.count(b"\n") + 4
     assert arguments_in(whole) == {"document": document, "check": True, "minimum_python": list(MINIMUM_PYTHON)}
     assert arguments_in(launch.standard_input(document, False))["check"] is False
 
