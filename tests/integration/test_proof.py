@@ -37,7 +37,6 @@ from tests.unit import material
 Tool = Callable[[str], str]
 USER = "nobody"
 KEY_PASSPHRASE = "key of the \N{SNOWMAN}"
-LIBRARY = Path(proof.__file__).resolve().parents[1]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 
@@ -578,9 +577,7 @@ def main(arguments):
 
 def on_a_host(arguments: Dict[str, Any], python: str = sys.executable) -> List[str]:
     """Code and message of a host's proof, whose Python gets the sources as it gets them in a run."""
-    paths = {path.relative_to(LIBRARY).as_posix(): path for path in LIBRARY.rglob("*.py")}
-    sources = {name: path.read_text(encoding="utf-8") for name, path in paths.items() if name != "bootstrap.py"}
-    whole = launch._input_of({"__init__.py": "", **sources, "entry.py": _ENTRY})
+    whole = launch._input_of({**launch._SOURCES, "entry.py": _ENTRY})
     told = json.dumps({"arguments": arguments, "minimum_python": [3, 9]}).encode() + b"\n"
     ended = subprocess.run([python, "-c", launch.CODE], input=whole + told, capture_output=True, check=False, cwd="/")
     assert (ended.returncode, ended.stderr) == (0, b"")
