@@ -98,11 +98,11 @@ class Event:
         _check_time("at", self.at)
         if self.not_after is not None:
             _check_time("not_after", self.not_after)
-        if type(self.reasons) is not tuple or len(self.reasons) > _MOST_REASONS:
+        if not isinstance(self.reasons, tuple) or len(self.reasons) > _MOST_REASONS:
             _refuse("reasons")
         for reason in self.reasons:
             _check_pattern("reasons", reason, _CODE)
-        if self.generation is not None and (type(self.generation) is not int or self.generation < 1):
+        if self.generation is not None and not _is_number(self.generation):
             _refuse("generation")
 
 
@@ -317,13 +317,17 @@ def _moment(text: Any) -> Optional[datetime]:
     return None if text is None else datetime.strptime(text, _TIME).replace(tzinfo=timezone.utc)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
 def _check_text(name: str, value: Any) -> None:
-    if type(value) is not str or not 0 < len(value) <= _LONGEST_TEXT:
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_TEXT:
         _refuse(name)
 
 
 def _check_pattern(name: str, value: Any, pattern: Pattern[str]) -> None:
-    if type(value) is not str or pattern.match(value) is None:
+    if not isinstance(value, str) or pattern.match(value) is None:
         _refuse(name)
 
 

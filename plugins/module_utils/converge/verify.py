@@ -79,7 +79,7 @@ def _optional_text(value: Any) -> Optional[str]:
 
 
 def _whole(value: Any) -> int:
-    if type(value) is not int:
+    if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError
     return value
 

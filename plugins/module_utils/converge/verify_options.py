@@ -49,7 +49,7 @@ def read(options: Mapping[str, Any], authorities: Sequence[str]) -> Verify:
     if not 0 < timeout <= LONGEST_TIMEOUT:
         raise InputError("verify.timeout: must be above 0 and at most {0} seconds".format(LONGEST_TIMEOUT))
     retries = given["retries"]
-    if type(retries) is not int or not 0 <= retries <= MOST_RETRIES:
+    if isinstance(retries, bool) or not isinstance(retries, int) or not 0 <= retries <= MOST_RETRIES:
         raise InputError("verify.retries: must be a whole number from 0 to {0}".format(MOST_RETRIES))
     verify = Verify(
         host=url.hostname or "",
@@ -157,7 +157,7 @@ def _check_status(status: Any) -> None:
     if (
         not isinstance(status, (list, tuple))
         or not status
-        or not all(type(value) is int and 200 <= value <= 599 for value in status)
+        or not all(isinstance(value, int) and 200 <= value <= 599 for value in status)
     ):
         raise InputError("verify.status: must be a list of HTTP status values from 200 to 599, such as [200, 204]")
 
