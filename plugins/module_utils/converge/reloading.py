@@ -22,7 +22,7 @@ import signal
 import subprocess
 import time
 from contextlib import ExitStack, contextmanager
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, Optional, Sequence, Tuple
 
 from ..handshake.text import one_line, without_secrets
 from .children import wait
@@ -39,14 +39,6 @@ _READ = 64 * 1024
 _LARGEST = 16 * 1024 * 1024
 _LOOK = 0.2
 """Seconds between two looks at how much a command has written: it is kept in memory."""
-
-
-def grouped(wanted: Iterable[Tuple[str, Reload]]) -> Dict[Reload, List[str]]:
-    """Each different reload once, in order of first appearance, with the names that go with it."""
-    groups: Dict[Reload, List[str]] = {}
-    for name, reload in wanted:
-        groups.setdefault(reload, []).append(name)
-    return groups
 
 
 def run(reload: Reload, timeout: float, secrets: Sequence[str] = ()) -> Optional[str]:

@@ -16,7 +16,7 @@ from typing import Dict, Iterator, List, Optional, Tuple
 import pytest
 
 from ansible_collections.mutual.tls.plugins.module_utils.converge import reloading
-from ansible_collections.mutual.tls.plugins.module_utils.converge.reloading import grouped, run
+from ansible_collections.mutual.tls.plugins.module_utils.converge.reloading import run
 from ansible_collections.mutual.tls.plugins.module_utils.handshake.text import MASK
 
 PATIENCE = 60.0
@@ -368,14 +368,3 @@ def test_no_part_of_a_secret_is_left_where_reading_begins(tmp_path: Path, cut: i
 def test_the_end_of_much_output_is_found() -> None:
     problem = failing(shell("seq 1 50000 >&2; echo the last >&2; exit 1"))
     assert problem.endswith(": the last")
-
-
-# Groups
-
-
-def test_equal_reloads_are_one() -> None:
-    first, second = (("a", "b"),), (("a",), ("b",))
-    wanted = [("one", first), ("two", second), ("three", (("a", "b"),)), ("four", second)]
-    found = grouped(wanted)
-    assert list(found.items()) == [(first, ["one", "three"]), (second, ["two", "four"])]
-    assert grouped([]) == {}
