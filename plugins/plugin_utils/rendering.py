@@ -9,6 +9,7 @@ through this collection is among them.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from dataclasses import replace
@@ -37,6 +38,35 @@ _LOOKUP_OPTIONS: Dict[str, Any] = (
 )
 
 
+# What Ansible tells every host about all the others: some have as many entries as the fleet has hosts.
+_FLEET = frozenset(
+    """
+    ansible_current_hosts ansible_failed_hosts ansible_play_batch ansible_play_hosts ansible_play_hosts_all groups
+    hostvars play_hosts
+    """.split()
+)
+_ALL = "vars"
+"""A variable that holds all the others once more."""
+
+
+class _Variables(Dict[str, Any]):
+    """Variables of which a copy shares what is about the whole fleet.
+
+    The lookup copies all variables in depth for each template, so that none can change them for the next one. With
+    the lists of all hosts in every copy a host would cost the more, the larger the fleet is.
+    """
+
+    def copy(self) -> _Variables:
+        return _Variables(self)
+
+    def __deepcopy__(self, memo: Dict[int, Any]) -> Dict[str, Any]:
+        copied: Dict[str, Any] = {}
+        for name, value in self.items():
+            own = _Variables(value) if name == _ALL and isinstance(value, dict) else value
+            copied[name] = value if name in _FLEET else copy.deepcopy(own, memo)
+        return copied
+
+
 class Renderer:
     """Renders the configs of one host's credentials.
 
@@ -57,7 +87,7 @@ class Renderer:
         """The intent with its configs rendered. Raises InputError naming credential and option."""
         if not intent.configs:
             return intent
-        variables = {**self._variables, **wrap_var(template_variables(intent, root))}
+        variables = _Variables({**self._variables, **wrap_var(template_variables(intent, root))})
         configs = tuple(
             self._config(intent, "credential {0!r}, configs[{1}]".format(intent.name, number), config, variables)
             for number, config in enumerate(intent.configs)

@@ -131,6 +131,28 @@ def test_the_inventory_is_seen_and_the_passphrase_is_not_a_template(tmp_path: Pa
     assert from_template(tmp_path, text, {"greeting": "hello"}) == "hello {0}\n".format(SECRET)
 
 
+class NeverCopied(List[str]):
+    """A list as long as the fleet: a copy of it for each template would make each host dearer in larger fleets."""
+
+    def __deepcopy__(self, memo: Any) -> None:
+        raise TypeError("the whole fleet was copied for one template")
+
+
+def test_what_is_about_the_whole_fleet_is_seen_and_not_copied(tmp_path: Path) -> None:
+    fleet = {
+        "groups": {"all": NeverCopied(["a", "b"])},
+        **dict.fromkeys(("ansible_play_hosts", "ansible_play_hosts_all", "play_hosts"), NeverCopied(["a", "b"])),
+    }
+    text = "{{ groups.all | join }} {{ ansible_play_hosts | length }} {{ vars.groups.all | first }}"
+    assert from_template(tmp_path, text, {**fleet, "vars": dict(fleet)}) == "ab 2 a"
+
+
+def test_a_template_changes_nothing_for_the_next_one(tmp_path: Path) -> None:
+    variables = {"own": ["a"]}
+    assert from_template(tmp_path, "{{ own.append('b') }}{{ own | join }}", variables).endswith("ab")
+    assert variables == {"own": ["a"]}
+
+
 def test_text_that_looks_like_data_stays_text(tmp_path: Path) -> None:
     for text in ('{"a": [1, 2]}\n', "[1, 2]", "true", "007\n", ""):
         assert from_template(tmp_path, text) == text
