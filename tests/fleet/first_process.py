@@ -207,12 +207,20 @@ def _serve(keeper: socket.socket, sshd: _Sshd) -> None:
             if not order:
                 return
             if order == b"kill":
-                os.kill(-1, signal.SIGKILL)
-                _reap(0)
+                _kill_all()
                 answer = READY
             else:
                 answer = sshd.start()
             keeper.send(answer.encode())
+
+
+def _kill_all() -> None:
+    try:
+        os.kill(-1, signal.SIGKILL)
+    except ProcessLookupError:
+        # There is no process but this one: all have been killed before.
+        return
+    _reap(0)
 
 
 def _reap(options: int) -> None:

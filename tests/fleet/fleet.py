@@ -6,21 +6,19 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
-import os
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Type
+from typing import Any, Dict, List, Optional, Sequence, Type
 
 from .errors import FleetError, program, require_root
 from .host import Host
 from .inventory import inventory, known_hosts
-from .keeper_client import ask, is_up, remove_remains, take_down
+from .keeper_client import ask, is_up, one_at_a_time, remove_remains, take_down
 from .network import address, connect_machine
 from .places import BASE, REPOSITORY, Places, environment
 from .roots import MACHINE, build_roots
@@ -71,7 +69,7 @@ class Fleet:
         roots = build_roots(spec.release for spec in specs)
         fleet = cls(Places(name), [])
         with ExitStack() as undo:
-            with _one_at_a_time():
+            with one_at_a_time():
                 if is_up(fleet.places):
                     raise FleetError(f"The fleet '{name}' is up already: take it down, or choose another name.")
                 undo.callback(fleet.down)
@@ -160,18 +158,6 @@ class Fleet:
 def names() -> List[str]:
     """All fleets that are up, or have left files."""
     return sorted(path.name for path in BASE.iterdir()) if BASE.exists() else []
-
-
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Names and networks are taken by one process of the machine at a time."""
-    BASE.mkdir(mode=0o755, exist_ok=True)
-    directory = os.open(BASE, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(directory)
 
 
 def _free_network() -> int:

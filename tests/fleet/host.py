@@ -18,6 +18,8 @@ from .places import Places
 from .specification import HostSpec
 
 _FILLING = "/filling"
+# Beyond, ssh and Ansible give up: `cut` is the clearer way to say that.
+_MOST_MILLISECONDS = 10_000
 
 
 @dataclass(frozen=True)
@@ -89,18 +91,27 @@ class Host:
         self._change("link", state="up")
 
     def latency(self, milliseconds: float) -> None:
-        """Make the round trip to the host take so much longer than it takes by itself; 0 ends that."""
+        """Make the round trip to the host take so much longer than it takes by itself, 10,000 at most; 0 ends that."""
+        if not 0 <= milliseconds <= _MOST_MILLISECONDS:
+            raise FleetError(f"The latency must be 0 to {_MOST_MILLISECONDS} milliseconds, not {milliseconds}.")
         self._change("latency", milliseconds=milliseconds)
 
     def fill_disk(self) -> None:
         """Leave no byte free on the host's disk. That takes as much of this machine's memory as was free there."""
-        with open(self.path(_FILLING), "wb", buffering=0) as file:
-            free = os.fstatvfs(file.fileno())
-            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
+        try:
+            with open(self.path(_FILLING), "wb", buffering=0) as file:
+                free = os.fstatvfs(file.fileno())
+                if free.f_bavail:
+                    os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
+        except OSError as error:
+            raise FleetError(f"The disk of {self.name} cannot be filled: {error.strerror}") from error
 
     def free_disk(self) -> None:
-        """Give the host its free space back after `fill_disk`."""
-        self.path(_FILLING).unlink()
+        """Give the host its free space back, if `fill_disk` has taken it."""
+        try:
+            self.path(_FILLING).unlink(missing_ok=True)
+        except OSError as error:
+            raise FleetError(f"The disk of {self.name} cannot be freed: {error.strerror}") from error
 
     def read_only(self, wanted: bool) -> None:
         """Make the host's root read-only, or writable again; FleetError where a file there is open for writing."""

@@ -128,9 +128,12 @@ def main() -> None:
     keeper = Keeper(places, link)
     listener.bind(str(places.socket))
     listener.listen(64)
-    sys.stdout.write("listening\n")
-    sys.stdout.flush()
-    _serve(keeper, listener)
+    try:
+        os.write(sys.stdout.fileno(), b"listening\n")
+        _serve(keeper, listener)
+    except BrokenPipeError:
+        # The owner has ended already, so there is nobody to serve.
+        pass
     keeper.end()
 
 

@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
 import signal
 import socket
 import struct
-from typing import Any, Dict, Mapping, Optional
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, Mapping, Optional
 
 from .errors import FleetError
 from .masters import end_masters
-from .places import Places
+from .places import BASE, Places
 
 _ANSWER_SECONDS = 300
 _END_SECONDS = 60
@@ -50,12 +52,31 @@ def is_up(places: Places) -> bool:
 
 def take_down(places: Places) -> None:
     """End a fleet; when this returns nothing is left of it. Where none runs, remove what a killed one has left."""
+    _end_keeper(places)
+    with one_at_a_time():
+        # One that was about to listen, and has done so since.
+        _end_keeper(places)
+        remove_remains(places)
+
+
+def _end_keeper(places: Places) -> None:
     connection = _connect(places)
     if connection is not None:
         with connection:
             _send(connection, {"command": "end"})
             _wait_for_end(connection)
-    remove_remains(places)
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Names and networks are taken, and names given back, by one process of the machine at a time."""
+    BASE.mkdir(mode=0o755, exist_ok=True)
+    directory = os.open(BASE, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
 
 
 def remove_remains(places: Places) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Dict
 
@@ -54,5 +55,13 @@ class Places:
         return f"Its log says:\n{text}" if text else "It has logged nothing."
 
     def remove(self) -> None:
-        """Remove all files; nothing may be using them any more."""
-        shutil.rmtree(self.directory)
+        """Remove all files; nothing may be using them any more, but another process may be removing them, too."""
+        with suppress(FileNotFoundError):
+            for path in self.directory.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif path != self.socket:
+                    path.unlink(missing_ok=True)
+            # Last: until then, who wants to bring up a fleet of this name finds the keeper, and waits for its end.
+            self.socket.unlink(missing_ok=True)
+            self.directory.rmdir()

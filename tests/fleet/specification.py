@@ -18,6 +18,8 @@ _BARE = "-bare"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 # The network has addresses .1 to .253 for hosts.
 _MOST_HOSTS = 253
+# Nobody's memory holds more, and the kernel takes larger numbers for something else.
+_MOST_MEBIBYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,8 @@ def _check(spec: HostSpec, name: str) -> None:
         raise FleetError(f"There is no user '{spec.user}' on hosts; there are: {', '.join(USERS)}.")
     if spec.release == MACHINE and not spec.cryptography:
         raise FleetError("cryptography can be removed from Debian releases only, not from 'machine'.")
-    if spec.disk_mebibytes < 1:
-        raise FleetError(f"The disk of {name} must have at least 1 MiB.")
+    if not 1 <= spec.disk_mebibytes <= _MOST_MEBIBYTES:
+        raise FleetError(f"The disk of {name} must have 1 to {_MOST_MEBIBYTES} MiB, not {spec.disk_mebibytes}.")
     check_name(name)
 
 

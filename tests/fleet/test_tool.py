@@ -213,6 +213,47 @@ def test_a_fleet_that_is_to_stay_ends_when_it_cannot_come_up_completely(name: st
         assert log_in(fleet.hosts[0], "hostname").stdout == "machine-1\n"
 
 
+KILLED_BEFORE_THE_KEEPER_LISTENS = """
+import os, signal, subprocess, sys
+from ansible_collections.mutual.tls.tests.fleet.fleet import Fleet
+from ansible_collections.mutual.tls.tests.fleet.specification import HostSpec
+class Killed(subprocess.Popen):
+    def __init__(self, command, **options):
+        super().__init__(command, **options)
+        if sys.argv[1] in command:
+            print(self.pid, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+subprocess.Popen = Killed
+Fleet.up(sys.argv[1], [HostSpec()])
+"""
+
+
+def test_a_keeper_that_begins_without_an_owner_leaves_no_files(name: str, repository: Path) -> None:
+    with start_owner(KILLED_BEFORE_THE_KEEPER_LISTENS, name, repository) as owner:
+        assert owner.stdout is not None
+        keeper = int(owner.stdout.readline())
+    wait_for_end([keeper])
+    assert not Places(name).directory.exists()
+
+
+def test_up_that_is_interrupted_says_so_and_leaves_nothing(name: str, repository: Path) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        command = [sys.executable, "-m", MODULE, "up", "--name", name, "--host", "machine=5"]
+        with subprocess.Popen(command, cwd=repository, text=True, stderr=subprocess.PIPE) as up:
+            wait_for_file(Places(name).known_hosts, up)
+            up.send_signal(number)
+            assert up.stderr is not None and up.stderr.read() == "Interrupted.\n"
+        assert up.returncode == 130
+        assert not Places(name).directory.exists()
+
+
+def wait_for_file(path: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while not path.exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.001)
+
+
 def test_up_removes_what_a_killed_fleet_has_left(name: str) -> None:
     fleet = Fleet.up(name, [HostSpec()])
     keep_a_connection(fleet.hosts[0])
@@ -293,6 +334,34 @@ def test_the_command_line(name: str, repository: Path, tool: Callable[[str], str
     assert (again.returncode, again.stderr) == (1, f"There is no fleet '{name}'.\n")
 
 
+def test_disturbing_hosts_from_the_command_line(host: Host, repository: Path) -> None:
+    def change(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return run_cli(*arguments, "--name", host.places.name, repository=repository)
+
+    def changed(*arguments: str) -> None:
+        outcome = change(*arguments, host.name)
+        assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "", "")
+
+    for stop, go_on in (("cut", "join"), ("kill", "start")):
+        changed(stop)
+        with pytest.raises((TimeoutError, ConnectionRefusedError)):
+            seconds_to_connect(host)
+        changed(go_on)
+        seconds_to_connect(host, _SECONDS)
+    changed("latency", "150")
+    assert seconds_to_connect(host) >= 0.15
+    changed("latency", "0")
+    for spoil, mend in (("fill-disk", "free-disk"), ("read-only", "writable")):
+        changed(spoil)
+        assert log_in(host, "echo text > /root/file").returncode != 0
+        changed(mend)
+        assert log_in(host, "echo text > /root/file").returncode == 0
+    changed("reset")
+    assert log_in(host, "ls /root/file").returncode != 0
+    assert "has no host 'nobody'" in change("cut", host.name, "nobody").stderr
+    seconds_to_connect(host, _SECONDS)
+
+
 def test_cut_and_join(host: Host) -> None:
     host.cut()
     with pytest.raises(TimeoutError):
@@ -354,6 +423,26 @@ def test_kill_and_start(host: Host) -> None:
         host.start()
         assert log_in(host, "true").returncode == 0
     assert host.pid == first
+
+
+def test_kill_where_nothing_runs(host: Host) -> None:
+    for _round in ("sshd", "nothing"):
+        host.kill()
+    host.start()
+    assert log_in(host, "true").returncode == 0
+
+
+def test_sshd_starts_without_a_free_byte_and_on_a_read_only_root(host: Host) -> None:
+    host.fill_disk()
+    host.read_only(True)
+    host.kill()
+    host.start()
+    assert log_in(host, "true").returncode == 0
+    with pytest.raises(FleetError, match="machine-1 cannot be freed: Read-only"):
+        host.free_disk()
+    host.read_only(False)
+    for _round in ("full", "free already"):
+        host.free_disk()
 
 
 def test_reset(host: Host) -> None:

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.mutual.tls.tests.fleet import __main__ as command_line
 from ansible_collections.mutual.tls.tests.fleet import errors, roots
 from ansible_collections.mutual.tls.tests.fleet.errors import FleetError
+from ansible_collections.mutual.tls.tests.fleet.host import Host
 from ansible_collections.mutual.tls.tests.fleet.inventory import inventory
 from ansible_collections.mutual.tls.tests.fleet.places import Places
 from ansible_collections.mutual.tls.tests.fleet.specification import HostSpec, complete, parse_kind
@@ -39,7 +40,8 @@ def test_python_is_the_releases_own() -> None:
         (HostSpec("buster"), "no release 'buster'; there are: machine, bullseye, bookworm, trixie"),
         (HostSpec(user="nobody"), "no user 'nobody'.*root, deploy, plain"),
         (HostSpec(cryptography=False), "not from 'machine'"),
-        (HostSpec(disk_mebibytes=0), "disk of machine-1 must have at least 1 MiB"),
+        (HostSpec(disk_mebibytes=0), "disk of machine-1 must have 1 to 1048576 MiB, not 0"),
+        (HostSpec(disk_mebibytes=10**20), "must have 1 to 1048576 MiB"),
         (HostSpec(name="../up"), "name '../up' does not fit"),
         (HostSpec(name=LONGEST + "n"), "does not fit"),
     ],
@@ -93,10 +95,14 @@ def test_a_root_has_another_place_when_its_recipe_changes(tmp_path: Path, monkey
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["up", "--host", "bookworm=many"], "--host bookworm=many: the count 'many' is no number."),
+        (["up", "--host", "bookworm=many"], "--host bookworm=many: the count 'many' is no whole number below 1,000."),
+        (["up", "--host", "machine="], "--host machine=: the count '' is no whole number"),
+        (["up", "--host", "machine=\u00b2"], "--host machine=\u00b2: the count '\u00b2' is no whole number"),
+        (["up", "--host", "machine=99999999999999999999"], "--host machine=99999999999999999999: the count"),
         (["up", "--host", "machine=0"], "A fleet has 1 to 253 hosts, not 0."),
         (["up", "--host", "machine", "--name", "A"], "The name 'A' does not fit"),
         (["down", "--name", "no-such-fleet"], "There is no fleet 'no-such-fleet'."),
+        (["cut", "--name", "no-such-fleet", "machine-1"], "There is no running fleet 'no-such-fleet'."),
     ],
 )
 def test_the_command_line_answers_with_a_sentence(
@@ -106,6 +112,13 @@ def test_the_command_line_answers_with_a_sentence(
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert command_line.main() == 1
     assert capsys.readouterr().err.startswith(message)
+
+
+@pytest.mark.parametrize("milliseconds", [-1, 10_001, float("nan"), float("inf")])
+def test_a_latency_that_cannot_be_is_refused_before_the_keeper_hears_of_it(milliseconds: float) -> None:
+    host = Host(Places("no-such-fleet"), HostSpec(), {})
+    with pytest.raises(FleetError, match="must be 0 to 10000 milliseconds"):
+        host.latency(milliseconds)
 
 
 def test_who_is_not_root_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
