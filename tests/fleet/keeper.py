@@ -99,26 +99,33 @@ class Keeper:
 
 def _serve(keeper: Keeper, listener: socket.socket) -> None:
     """Answer requests until one says "end", or the owner is gone."""
-    watched: List[Any] = [listener, sys.stdin]
+    watched: List[Any] = [sys.stdin, listener]
     while True:
-        readable = select.select(watched, [], [])[0]
-        if sys.stdin in readable:
-            return
-        connection, _address = listener.accept()
-        with connection:
-            line = connection.makefile("rb").readline()
-            # Who only looks whether the keeper is there says nothing.
-            request = json.loads(line or b'{"command": "look"}')
-            if request["command"] == "end":
+        for ready in select.select(watched, [], [])[0]:
+            if ready is sys.stdin:
                 return
-            if request["command"] == "release":
-                watched = [listener]
-                request = {"command": "look"}
-            try:
-                connection.sendall(json.dumps(keeper.answer(request)).encode() + b"\n")
-            except ConnectionError:
-                # Who asked does not wait for the answer any more.
+            if ready is listener:
+                # Heard once there is something to hear: who was interrupted after connecting may never say anything.
+                watched.append(listener.accept()[0])
                 continue
+            watched.remove(ready)
+            with ready:
+                # Who only looks whether the keeper is there says nothing, and hangs up.
+                request = json.loads(ready.makefile("rb").readline() or b'{"command": "look"}')
+                if request["command"] == "end":
+                    return
+                if request["command"] == "release":
+                    watched = [one for one in watched if one is not sys.stdin]
+                    request = {"command": "look"}
+                _reply(ready, keeper.answer(request))
+
+
+def _reply(connection: socket.socket, answer: Mapping[str, Any]) -> None:
+    try:
+        connection.sendall(json.dumps(answer).encode() + b"\n")
+    except ConnectionError:
+        # Who asked does not wait for the answer any more.
+        return
 
 
 def main() -> None:

@@ -236,6 +236,16 @@ def test_a_keeper_that_begins_without_an_owner_leaves_no_files(name: str, reposi
     assert not Places(name).directory.exists()
 
 
+def test_who_connects_and_says_nothing_holds_nobody_up(name: str) -> None:
+    with Fleet.up(name, [HostSpec()]) as fleet, socket.socket(socket.AF_UNIX) as silent:
+        silent.connect(str(fleet.places.socket))
+        assert fleet.hosts[0].pid
+        begin = time.monotonic()
+        fleet.down()
+        assert time.monotonic() - begin < _SECONDS
+    assert not fleet.places.directory.exists()
+
+
 def test_up_that_is_interrupted_says_so_and_leaves_nothing(name: str, repository: Path) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         command = [sys.executable, "-m", MODULE, "up", "--name", name, "--host", "machine=5"]
