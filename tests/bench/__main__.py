@@ -47,6 +47,7 @@ def main() -> int:
     try:
         _check_machine()
         output = arguments.output or (None if arguments.quick else REPOSITORY / "docs")
+        _check_output(output)
         with tempfile.TemporaryDirectory(prefix="mtls-bench-") as work:
             amount = QUICK if arguments.quick else FULL
             plan = Plan(Path(work), Path(sys.executable), _peers_python(progress), progress, amount)
@@ -61,7 +62,7 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="make bench BENCH=…", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few hosts, one round; written only with --output")
     parser.add_argument("--only", action="append", choices=SECTIONS, help="this section; may be repeated")
     parser.add_argument("--output", type=Path, help="the directory to write to instead of docs")
@@ -76,6 +77,16 @@ def _check_machine() -> None:
             raise BenchError(f"the program {program} is missing; on Debian and Ubuntu: apt-get install {package}")
 
 
+def _check_output(output: Optional[Path]) -> None:
+    """Now, and not when hours have been measured."""
+    if output is None:
+        return
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BenchError(f"nothing can be written to {output}: {error.strerror}") from error
+
+
 def _peers_python(progress: Progress) -> Path:
     """That of the peers' environment, which is made from the same Python as ours."""
     progress("the peers' environment: requirements-bench.txt")
@@ -88,8 +99,6 @@ def _peers_python(progress: Progress) -> Path:
 def _measure(plan: Plan, names: List[str], output: Optional[Path]) -> None:
     properties = machine.describe(plan.python, plan.peers_python)
     kept = report.Report(properties, ()) if output is None else report.begin(output, properties)
-    if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
     load = machine.load()
     if load > _BUSY:
         plan.progress(f"this machine is busy (load {load:.1f}): times will be too long, and differ")

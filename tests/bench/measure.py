@@ -64,12 +64,17 @@ def measure(
         "log": str(log),
         "memory": memory,
     }
-    keeper = subprocess.run(
-        [sys.executable, "-I", __file__], input=json.dumps(order), stdout=subprocess.PIPE, text=True, check=False
-    )
+    with subprocess.Popen(
+        [sys.executable, "-I", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as keeper:
+        try:
+            answer, _errors = keeper.communicate(json.dumps(order))
+        finally:
+            # Where this is interrupted the keeper still ends what the command has started, and is waited for.
+            keeper.terminate()
     if keeper.returncode != 0:
         raise MeasureError(f"measuring {command[0]} ended with status {keeper.returncode}")
-    return Measurement(**json.loads(keeper.stdout))
+    return Measurement(**json.loads(answer))
 
 
 def _keep(order: Mapping[str, Any]) -> Measurement:
@@ -212,13 +217,20 @@ def _process_control(option: int, argument: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl")
 
 
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
 def _stop(_number: int, _frame: object) -> None:
+    # Once is enough: a terminal's Ctrl-C comes from the terminal and from who ordered the measurement.
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
     raise SystemExit(1)
 
 
 def main() -> int:
     """The keeper: an order on standard input, a measurement on standard output. It dies with who ordered it."""
-    signal.signal(signal.SIGTERM, _stop)
+    for number in _STOPPING:
+        signal.signal(number, _stop)
     _process_control(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
     order = json.load(sys.stdin)
     print(json.dumps(asdict(_keep(order))))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import select
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -134,3 +135,31 @@ def test_the_command_ends_with_who_measures_it(tmp_path: Path) -> None:
     ended, _writable, _exceptional = select.select([handle], [], [], 30)
     os.close(handle)
     assert ended
+
+
+@pytest.mark.parametrize("group", [False, True], ids=["the benchmark alone", "everyone, as a terminal does"])
+def test_nothing_of_the_command_is_left_after_an_interruption(tmp_path: Path, group: bool) -> None:
+    os.mkfifo(tmp_path / "ready")
+    program = (
+        "from pathlib import Path; from ansible_collections.mutual.tls.tests.bench.measure import measure\n"
+        "script = 'setsid sleep 60 & echo $$ $! >ready; trap : INT; sleep 60 & wait; wait'\n"
+        "measure(['/bin/sh', '-c', script], directory=Path('.'), environment={}, log=Path('log'))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        left = [os.pidfd_open(int(pid)) for pid in (tmp_path / "ready").read_text().split()]
+        (os.killpg if group else os.kill)(process.pid, signal.SIGINT)
+        assert process.stderr is not None
+        said = process.stderr.read()
+    ended, _writable, _exceptional = select.select(left, [], [], 0)
+    for handle in left:
+        os.close(handle)
+    assert sorted(ended) == sorted(left)
+    # One traceback is the interrupted program's own.
+    assert said.count("Traceback") == said.count("KeyboardInterrupt") == 1

@@ -12,6 +12,7 @@ from typing import Dict, List
 
 import pytest
 
+from ansible_collections.mutual.tls.tests.bench import __main__ as command_line
 from ansible_collections.mutual.tls.tests.bench import codecs, report, tables
 from ansible_collections.mutual.tls.tests.bench.contestants import OURS, PEERS, PING
 from ansible_collections.mutual.tls.tests.bench.errors import BenchError
@@ -150,3 +151,11 @@ def test_the_machine_is_shown_apart_from_the_peers() -> None:
     assert ["processor", "two cores"] in rows(ours)
     assert ["mitogen", "0.3.54"] in rows(peers)
     assert "mitogen" not in ours
+
+
+def test_a_place_that_cannot_be_written_to_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BenchError, match=r"nothing can be written to .*file/docs"):
+        command_line._check_output(tmp_path / "file" / "docs")
+    command_line._check_output(tmp_path / "new" / "docs")
+    assert (tmp_path / "new" / "docs").is_dir()
