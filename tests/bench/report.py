@@ -91,14 +91,20 @@ def inserted(page: str, block: str) -> str:
 def render(report: Report) -> str:
     """All tables, in Markdown."""
     figures = report.figures()
-    parts = [tables.targets(TARGETS, figures)]
+    # A quick run is about other numbers of hosts: there is nothing to say about targets.
+    measured = any(target.value(figures) is not None for target in TARGETS)
+    parts = [tables.targets(TARGETS, figures)] if measured else []
     for section in report.sections:
         parts.append(tables.section(section.name, Figures(section.figures)))
         parts.append(
-            f"{section.date}, revision {section.revision}, {section.rounds} rounds; load before: {section.load:.1f}."
+            f"{section.date}, revision {section.revision}, {_rounds(section.rounds)}; load before: {section.load:.1f}."
         )
     parts.append(tables.machine(report.machine))
     return "\n\n".join(parts) + "\n"
+
+
+def _rounds(number: int) -> str:
+    return "1 round" if number == 1 else f"{number} rounds"
 
 
 def _content(report: Report) -> Dict[str, Any]:

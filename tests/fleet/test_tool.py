@@ -248,7 +248,7 @@ def test_who_connects_and_says_nothing_holds_nobody_up(name: str) -> None:
 
 def test_up_that_is_interrupted_says_so_and_leaves_nothing(name: str, repository: Path) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
-        command = [sys.executable, "-m", MODULE, "up", "--name", name, "--host", "machine=5"]
+        command = [sys.executable, "-m", MODULE, "up", "--name", name, "--host", "machine=12"]
         with subprocess.Popen(command, cwd=repository, text=True, stderr=subprocess.PIPE) as up:
             wait_for_file(Places(name).known_hosts, up)
             up.send_signal(number)
@@ -359,7 +359,7 @@ def test_disturbing_hosts_from_the_command_line(host: Host, repository: Path) ->
         changed(go_on)
         seconds_to_connect(host, _SECONDS)
     changed("latency", "150")
-    assert seconds_to_connect(host) >= 0.15
+    assert seconds_to_connect(host, _SECONDS) >= 0.15
     changed("latency", "0")
     for spoil, mend in (("fill-disk", "free-disk"), ("read-only", "writable")):
         changed(spoil)
