@@ -31,6 +31,8 @@ def ask(places: Places, request: Mapping[str, Any]) -> Dict[str, int]:
     with connection:
         answer = _exchange(connection, request)
     if answer is None:
+        if not places.directory.exists():
+            raise FleetError(f"The fleet '{places.name}' has been taken down meanwhile.")
         raise FleetError(f"The keeper of the fleet '{places.name}' has ended. {places.keeper_words()}")
     if "error" in answer:
         raise FleetError(answer["error"])
