@@ -141,6 +141,8 @@ def test_the_command_ends_with_who_measures_it(tmp_path: Path) -> None:
 def test_nothing_of_the_command_is_left_after_an_interruption(tmp_path: Path, group: bool) -> None:
     os.mkfifo(tmp_path / "ready")
     program = (
+        # Whoever starts the tests in the background has interruptions ignored, and that is inherited.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from pathlib import Path; from ansible_collections.mutual.tls.tests.bench.measure import measure\n"
         "script = 'setsid sleep 60 & echo $$ $! >ready; trap : INT; sleep 60 & wait; wait'\n"
         "measure(['/bin/sh', '-c', script], directory=Path('.'), environment={}, log=Path('log'))\n"
