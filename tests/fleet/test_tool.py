@@ -248,7 +248,12 @@ def test_who_connects_and_says_nothing_holds_nobody_up(name: str) -> None:
 
 def test_up_that_is_interrupted_says_so_and_leaves_nothing(name: str, repository: Path) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
-        command = [sys.executable, "-m", MODULE, "up", "--name", name, "--host", "machine=12"]
+        # Whoever starts the tests in the background has interruptions ignored, and that is inherited.
+        hearing = (
+            "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+        )
+        tool = [sys.executable, "-m", MODULE, "up", "--name", name, "--host", "machine=12"]
+        command = [sys.executable, "-c", hearing, *tool]
         with subprocess.Popen(command, cwd=repository, text=True, stderr=subprocess.PIPE) as up:
             wait_for_file(Places(name).known_hosts, up)
             up.send_signal(number)
