@@ -13,7 +13,7 @@ from typing import Any, Dict
 
 Spec = Dict[str, Dict[str, Any]]
 
-SECRET_OPTIONS = frozenset(("passphrase", "key_passphrase", "previous_passphrase", "privatekey_passphrase"))
+SECRET_OPTIONS = frozenset(("passphrase", "key_passphrase", "previous_passphrase", "privatekey_passphrase", "password"))
 """The names of all options that hold a secret, at whatever depth they stand."""
 
 DEFAULT_ROOT = "/etc/mtls"
@@ -51,9 +51,18 @@ def credentials() -> Spec:
         "authorities": {"type": "dict", "default": {}},
         "providers": {"type": "dict", "default": {}},
         "install_dependencies": {"type": "bool", "default": False},
+        "operation": {"type": "str", "choices": ["converge", "rotate", "rollback", "release", "activate"]},
+        "select": {"type": "dict", "options": select()},
+        "revoke": {"type": "str"},
+        "emergency": {"type": "bool", "default": False},
         **root(),
         **state_directory(),
     }
+
+
+def select() -> Spec:
+    """What credentials are selected by: one text, or a list of them."""
+    return {name: {"type": "list", "elements": "str"} for name in ("credential", "provider", "issuer", "serial")}
 
 
 def credential() -> Spec:
@@ -71,7 +80,13 @@ def credential() -> Spec:
         "key": {"type": "dict", "options": key(), "apply_defaults": True},
         "validity": {"type": "str"},
         "renew_before": {"type": "str", "default": "30d"},
+        "renew_jitter": {"type": "str", "default": "0s"},
+        "renew_window": {"type": "raw"},
         "keep_generations": {"type": "int", "default": 2},
+        "reload": {"type": "raw"},
+        "reload_timeout": {"type": "str", "default": "60s"},
+        "verify": {"type": "dict", "options": verify()},
+        "activation": {"type": "str", "choices": ["automatic", "on_proof", "on_request"], "default": "automatic"},
         **attributes(),
         "authorities": {"type": "list", "elements": "str", "default": []},
         "keystores": {"type": "list", "elements": "dict", "default": [], "options": keystore()},
@@ -99,6 +114,28 @@ def key() -> Spec:
         "passphrase": secret(),
         "rotate": {"type": "bool", "default": True},
     }
+
+
+def verify() -> Spec:
+    """The handshake that proves a credential."""
+    return {
+        "url": {"type": "str", "required": True},
+        "method": {"type": "str", "default": "GET"},
+        "headers": {"type": "dict", "default": {}},
+        "body": {"type": "raw"},
+        "basic_auth": {"type": "dict", "options": basic_auth()},
+        "status": {"type": "list", "elements": "int", "default": [200]},
+        "user": {"type": "str"},
+        "proxy": {"type": "str"},
+        "timeout": {"type": "float", "default": 10},
+        "retries": {"type": "int", "default": 2},
+        "authorities": {"type": "list", "elements": "str"},
+    }
+
+
+def basic_auth() -> Spec:
+    """User name and password of basic authentication."""
+    return {"username": {"type": "str", "required": True}, "password": secret(required=True)}
 
 
 def keystore() -> Spec:

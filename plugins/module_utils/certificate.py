@@ -135,6 +135,18 @@ def subject_alt_name(certificate: Any) -> Tuple[str, ...]:
     return () if names is None else tuple(general_name.render(one) for one in names)
 
 
+def authority_key_identifier(certificate: Any) -> Optional[str]:
+    """The identifier, in lower-case hexadecimal, of the key that signed the certificate; None where it does not say."""
+    found = extension(certificate, oid.ExtensionOID.AUTHORITY_KEY_IDENTIFIER)
+    return None if found is None or found.key_identifier is None else found.key_identifier.hex()
+
+
+def subject_key_identifier(certificate: Any) -> Optional[str]:
+    """The identifier, in lower-case hexadecimal, of the certificate's own key; None where it does not say."""
+    found = extension(certificate, oid.ExtensionOID.SUBJECT_KEY_IDENTIFIER)
+    return None if found is None else found.digest.hex()
+
+
 def extension(certificate: Any, identifier: Any) -> Optional[Any]:
     """The value of the extension with this OID, or None. FormatError when the extensions are malformed."""
     with format_errors("a certificate's extensions are malformed"):

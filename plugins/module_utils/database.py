@@ -13,14 +13,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Iterator, List, Tuple, Union
 
 from .errors import IssuerError
+from .lock_holder import holder
 
 BUSY_TIMEOUT = 120.0
 """Seconds that a process waits for the others; each holds the lock for milliseconds."""
+_STEP = 0.5
+"""Seconds that it waits at a time: it hears no signal meanwhile, and whoever presses Ctrl-C waits with it."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,39 @@ def transaction(path: str, schema: Schema, create: bool = True) -> Iterator[sqli
     missing, locked for too long, not a database, or made by a newer version.
     """
     with _connection(path, schema, create) as connection:
-        connection.execute("BEGIN IMMEDIATE")
+        _begin(connection)
         try:
             _prepare(connection, schema, path)
             yield connection
         except BaseException:
-            connection.execute("ROLLBACK")
+            # SQLite has done so itself where the disk is full: a second time would hide that.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Take the write lock, when the others let it go."""
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    _wait_at_most(connection, min(_STEP, BUSY_TIMEOUT))
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            break
+        except sqlite3.OperationalError as error:
+            if not _is_locked(error) or time.monotonic() >= deadline:
+                raise
+    _wait_at_most(connection, BUSY_TIMEOUT)
+
+
+def _wait_at_most(connection: sqlite3.Connection, seconds: float) -> None:
+    connection.execute("PRAGMA busy_timeout = {0:d}".format(int(1000 * seconds)))
+
+
+def _is_locked(error: sqlite3.Error) -> bool:
+    # The error's code can be asked for since Python 3.11.
+    return "is locked" in str(error)
 
 
 def select(path: str, schema: Schema, query: str, *parameters: Union[str, int]) -> List[Tuple[Any, ...]]:
@@ -87,11 +116,18 @@ def _connection(path: str, schema: Schema, create: bool) -> Iterator[sqlite3.Con
     except OSError as error:
         raise IssuerError("cannot open {0} {1}: {2}".format(schema.what, path, error.strerror or error)) from error
     except sqlite3.Error as error:
-        raise IssuerError(
-            "cannot use {0} {1}: {2}; look at its permissions and free space, or restore it from the backup".format(
-                schema.what, path, error
-            )
-        ) from error
+        raise IssuerError(_problem(schema, path, error)) from error
+
+
+def _problem(schema: Schema, path: str, error: sqlite3.Error) -> str:
+    if _is_locked(error):
+        told = holder(os.stat(path)) if os.path.exists(path) else ""
+        return "cannot use {0} {1}: another process{2} has kept it locked for {3:g} seconds; wait for it to end".format(
+            schema.what, path, told, BUSY_TIMEOUT
+        )
+    return "cannot use {0} {1}: {2}; look at its permissions and free space, or restore it from the backup".format(
+        schema.what, path, error
+    )
 
 
 def _version(connection: sqlite3.Connection, schema: Schema, path: str) -> int:

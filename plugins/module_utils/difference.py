@@ -16,9 +16,10 @@ REASONS = frozenset(
     chain_incomplete chain_changed store_missing store_unreadable store_content_changed store_alias_changed
     store_passphrase_changed store_encryption_changed truststore_content_changed config_changed file_missing
     file_changed file_no_longer_wanted link_changed owner_changed group_changed mode_changed generation_incomplete
-    generation_surplus request_pending
-    request_changed reload_pending verify_failed verify_unavailable adopted_as_is orphaned unexpected_file
-    state_absent leftover_found journal_unreadable manifest_unreadable request_unreadable
+    generation_surplus request_pending request_changed reload_pending switch_unconfirmed verify_failed
+    verify_unavailable adopted_as_is orphaned unexpected_file state_absent leftover_found journal_unreadable
+    manifest_unreadable request_unreadable ca_phase_changed
+    rotation_requested rollback_requested hold_released activation_pending issuing_ca_changed
     crl_missing crl_due crl_content_changed
     """.split()
 )

@@ -15,25 +15,30 @@ import json
 import os.path
 import re
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Iterable, List, Mapping, Optional, Sequence, Tuple
 
+from .converge.verify import Verify, from_wire
 from .errors import InputError
+from .json_reader import Reader
 from .private_key import KeyKind
 from .request import RequestSpec
 
 VERSION = 1
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}\Z")
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
 
 STATES = ("present", "absent", "held")
+OPERATIONS = ("converge", "rotate", "rollback", "release", "activate")
+ACTIVATIONS = ("automatic", "on_proof", "on_request")
 _KEY_TYPES = ("RSA", "ECC", "Ed25519")
 _KEY_FORMATS = ("pkcs8", "traditional")
 _STORE_FORMATS = ("jks", "pkcs12")
 _ENCRYPTIONS = ("modern", "compatible")
-# Any larger number of seconds, bits or generations is a mistake, and some would overflow dates.
-MAXIMUM_NUMBER = 10**9
-_MAXIMUM_PATH = 4095
+
+Reload = Tuple[Tuple[str, ...], ...]
+"""Commands, each a program with its arguments; no shell takes part."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,16 @@ class Credential:
     """One credential as the inventory wants it on this host. `renew_before` is in seconds.
 
     `may_request` is false where the issuer cannot answer now: a request for it would change the host for nothing.
+    `may_renew` is false where a certificate that is only due shall wait, for a maintenance window. `operation` is what
+    the run is about: "rotate" asks for a new certificate whether one is needed or not, "rollback" for the generation
+    before (`candidate`, the SHA-256 of its certificate, once the controller has agreed), "release" ends the hold after
+    that, "activate" switches to a generation that waits for it. `activation` says when a new generation comes into
+    use: at once, when a handshake has proved it, or on request. `revoked` are serial numbers, `issuing_cas` SHA-256
+    fingerprints of the CA certificates that may have issued what is in use (empty: any), all in lower-case hex.
+    `new_key`: a new certificate takes a new key whatever `key.rotate` says. `renew_jitter` seconds are what a fleet's
+    renewals are spread over, of which this one is due `renew_offset` earlier than `renew_before` says.
+    `reload` are the commands, run in this order within `reload_timeout` seconds, that make the credential's users
+    read its files anew; `verify` says how a handshake proves it.
     """
 
     name: str
@@ -143,6 +158,28 @@ class Credential:
     links: Tuple[Link, ...]
     answer: Optional[Answer]
     may_request: bool = True
+    reload: Reload = ()
+    reload_timeout: int = 60
+    verify: Optional[Verify] = None
+    may_renew: bool = True
+    operation: str = "converge"
+    activation: str = "automatic"
+    candidate: Optional[str] = None
+    revoked: Tuple[str, ...] = ()
+    issuing_cas: Tuple[str, ...] = ()
+    new_key: bool = False
+    renew_jitter: int = 0
+    renew_offset: int = 0
+
+    def secrets(self) -> List[str]:
+        """Every passphrase that travels with it, and what else only the partner may know, each once."""
+        found = [self.key.passphrase, *self.previous_passphrases]
+        for keystore in self.keystores:
+            found += [keystore.passphrase, keystore.key_passphrase]
+        found += [truststore.passphrase for truststore in self.truststores]
+        if self.verify is not None:
+            found += [self.verify.password, self.verify.proxy, *(value for _name, value in self.verify.headers)]
+        return [secret for secret in dict.fromkeys(found) if secret is not None]
 
 
 @dataclass(frozen=True)
@@ -160,15 +197,20 @@ class Document:
     text: str = field(default="", repr=False, compare=False)
 
     @property
-    def holds_answers(self) -> bool:
-        """Whether this is the trip that deploys certificates."""
-        return any(credential.answer is not None for credential in self.credentials)
+    def holds_decisions(self) -> bool:
+        """Whether this is a second trip, about what the controller has decided after the first one."""
+        return any(one.answer is not None or one.candidate is not None for one in self.credentials)
+
+    @property
+    def has_users(self) -> bool:
+        """Whether somebody may have to be told or asked: half of that is worse than none."""
+        return any(credential.reload or credential.verify is not None for credential in self.credentials)
 
     def in_turn(self) -> Sequence[Credential]:
-        """The credentials that this trip is about: all, or those that have an answer if any has."""
-        if not self.holds_answers:
+        """The credentials that this trip is about: all, or those that something was decided about if it was of any."""
+        if not self.holds_decisions:
             return self.credentials
-        return [credential for credential in self.credentials if credential.answer is not None]
+        return [one for one in self.credentials if one.answer is not None or one.candidate is not None]
 
 
 def parse(text: str) -> Document:
@@ -178,7 +220,7 @@ def parse(text: str) -> Document:
     except (ValueError, RecursionError):
         # Also for what is no text at all, and for numbers of more digits than Python reads.
         raise InputError("the document is not JSON") from None
-    reader = _Reader(raw, "document")
+    reader = Reader(raw, "document")
     if reader.integer("version") != VERSION:
         raise InputError("the document is of another version; update the collection on the controller")
     authorities = reader.mapping("authorities")
@@ -204,98 +246,6 @@ def _check_unique(names: Iterable[str], what: str) -> None:
         seen.add(name)
 
 
-class _Reader:
-    """Takes typed values out of one JSON object, naming the place in every error."""
-
-    def __init__(self, raw: object, where: str) -> None:
-        if not isinstance(raw, dict):
-            raise InputError("{0} must be a map".format(where))
-        self._raw: Dict[str, Any] = raw
-        self._where = where
-
-    def _get(self, key: str, kind: type[Any]) -> Any:
-        value = self._raw.get(key)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise InputError("{0}.{1} is missing or of the wrong type".format(self._where, key))
-        return value
-
-    def text(self, key: str) -> str:
-        value: str = self._get(key, str)
-        return self._encodable(value, key)
-
-    def _encodable(self, value: str, key: str) -> str:
-        try:
-            value.encode("utf-8")
-        except UnicodeEncodeError:
-            raise InputError("{0}.{1} holds half a character (a lone surrogate)".format(self._where, key)) from None
-        return value
-
-    def one_of(self, key: str, values: Sequence[str]) -> str:
-        value = self.text(key)
-        if value not in values:
-            raise InputError("{0}.{1} must be one of {2}".format(self._where, key, ", ".join(values)))
-        return value
-
-    def optional(self, key: str) -> Optional[str]:
-        return None if self._raw.get(key) is None else self.text(key)
-
-    def integer(self, key: str) -> int:
-        value: int = self._get(key, int)
-        if not 0 <= value <= MAXIMUM_NUMBER:
-            raise InputError("{0}.{1} must be between 0 and {2}".format(self._where, key, MAXIMUM_NUMBER))
-        return value
-
-    def flag(self, key: str) -> bool:
-        value: bool = self._get(key, bool)
-        return value
-
-    def mapping(self, key: str) -> Dict[str, Any]:
-        value: Dict[str, Any] = self._get(key, dict)
-        return value
-
-    def list(self, key: str) -> List[Any]:
-        value: List[Any] = self._get(key, list)
-        return value
-
-    def strings(self, key: str) -> List[str]:
-        values = self.list(key)
-        if not all(isinstance(value, str) for value in values):
-            raise InputError("{0}.{1} must hold strings".format(self._where, key))
-        return [self._encodable(value, key) for value in values]
-
-    def pairs(self, key: str) -> Tuple[Tuple[str, str], ...]:
-        values = self.list(key)
-        if not all(isinstance(pair, list) and [type(part) for part in pair] == [str, str] for pair in values):
-            raise InputError("{0}.{1} must hold pairs of strings".format(self._where, key))
-        return tuple((self._encodable(name, key), self._encodable(value, key)) for name, value in values)
-
-    def items(self, key: str) -> List[_Reader]:
-        return [
-            _Reader(item, "{0}.{1}[{2}]".format(self._where, key, number)) for number, item in enumerate(self.list(key))
-        ]
-
-    def below(self, key: str) -> _Reader:
-        return _Reader(self._raw.get(key), self._where + "." + key)
-
-    def has(self, key: str) -> bool:
-        return self._raw.get(key) is not None
-
-    def matching(self, key: str, pattern: re.Pattern[str]) -> str:
-        value = self.text(key)
-        if not pattern.match(value):
-            raise InputError("{0}.{1}: {2!r} is not a valid name".format(self._where, key, value))
-        return value
-
-    def path(self, key: str) -> str:
-        value = self.text(key)
-        if not value.startswith("/") or ".." in value.split("/") or "\0" in value or len(value) > _MAXIMUM_PATH:
-            raise InputError("{0}.{1}: {2!r} must be absolute and without '..'".format(self._where, key, value))
-        return value
-
-    def access(self) -> Access:
-        return Access(self.optional("owner"), self.optional("group"), self.text("mode"))
-
-
 def _certificates(values: object, where: str) -> Tuple[bytes, ...]:
     if not isinstance(values, list):
         raise InputError("{0} must be a list".format(where))
@@ -305,7 +255,22 @@ def _certificates(values: object, where: str) -> Tuple[bytes, ...]:
         raise InputError("{0} must hold base64".format(where)) from None
 
 
-def _credential(item: _Reader) -> Credential:
+def _commands(item: Reader, key: str) -> Reload:
+    commands = []
+    for command in item.list(key):
+        if not isinstance(command, list) or not command or not all(isinstance(part, str) for part in command):
+            raise InputError("{0}.{1} must hold lists of strings, none empty".format(item.where, key))
+        if not command[0] or any("\0" in part for part in command):
+            raise InputError("{0}.{1} holds a command without a program, or a NUL".format(item.where, key))
+        commands.append(tuple(item.encodable(part, key) for part in command))
+    return tuple(commands)
+
+
+def _access(item: Reader) -> Access:
+    return Access(item.optional("owner"), item.optional("group"), item.text("mode"))
+
+
+def _credential(item: Reader) -> Credential:
     key = item.below("key")
     size = key.integer("size") if key.has("size") else None
     return Credential(
@@ -325,22 +290,34 @@ def _credential(item: _Reader) -> Credential:
         ),
         previous_passphrases=tuple(item.strings("previous_passphrases")),
         renew_before=item.integer("renew_before"),
-        access=item.access(),
+        access=_access(item),
         keep_generations=item.integer("keep_generations"),
         authorities=tuple(item.strings("authorities")),
         keystores=tuple(_keystore(store) for store in item.items("keystores")),
         truststores=tuple(_truststore(store) for store in item.items("truststores")),
         configs=tuple(
-            Config(config.matching("file", _FILE), config.text("content"), config.access())
+            Config(config.matching("file", _FILE), config.text("content"), _access(config))
             for config in item.items("configs")
         ),
         links=tuple(_link(link) for link in item.items("links")),
         answer=_answer(item.below("answer")) if item.has("answer") else None,
         may_request=item.flag("may_request"),
+        reload=_commands(item, "reload"),
+        reload_timeout=item.integer("reload_timeout"),
+        verify=from_wire(item.mapping("verify"), item.where + ".verify") if item.has("verify") else None,
+        may_renew=item.flag("may_renew"),
+        operation=item.one_of("operation", OPERATIONS),
+        activation=item.one_of("activation", ACTIVATIONS),
+        candidate=item.matching("candidate", _FINGERPRINT) if item.has("candidate") else None,
+        revoked=tuple(item.strings("revoked")),
+        issuing_cas=tuple(item.strings("issuing_cas")),
+        new_key=item.flag("new_key"),
+        renew_jitter=item.integer("renew_jitter"),
+        renew_offset=item.integer("renew_offset"),
     )
 
 
-def _keystore(store: _Reader) -> Keystore:
+def _keystore(store: Reader) -> Keystore:
     return Keystore(
         file=store.matching("file", _FILE),
         format=store.one_of("format", _STORE_FORMATS),
@@ -350,11 +327,11 @@ def _keystore(store: _Reader) -> Keystore:
         encryption=store.one_of("encryption", _ENCRYPTIONS),
         exclusive=store.flag("exclusive"),
         trusted=tuple(Trusted(item.text("friendly_name"), item.text("authority")) for item in store.items("trusted")),
-        access=store.access(),
+        access=_access(store),
     )
 
 
-def _truststore(store: _Reader) -> Truststore:
+def _truststore(store: Reader) -> Truststore:
     return Truststore(
         file=store.matching("file", _FILE),
         format=store.one_of("format", ("pem", *_STORE_FORMATS)),
@@ -362,13 +339,13 @@ def _truststore(store: _Reader) -> Truststore:
         encryption=store.one_of("encryption", _ENCRYPTIONS),
         own_chain=store.flag("own_chain"),
         authorities=tuple(store.strings("authorities")),
-        access=store.access(),
+        access=_access(store),
     )
 
 
-def _link(link: _Reader) -> Link:
-    return Link(link.path("path"), link.matching("file", _FILE), link.flag("copy"), link.flag("force"), link.access())
+def _link(link: Reader) -> Link:
+    return Link(link.path("path"), link.matching("file", _FILE), link.flag("copy"), link.flag("force"), _access(link))
 
 
-def _answer(answer: _Reader) -> Answer:
+def _answer(answer: Reader) -> Answer:
     return Answer(answer.text("public_fingerprint"), _certificates(answer.list("certificates"), "answer.certificates"))

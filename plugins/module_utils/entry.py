@@ -40,7 +40,7 @@ def _full_run(text: str, check: bool) -> dict[str, Any]:
 
     require_cryptography()
     document = parse(text)
-    if document.holds_answers:
+    if not check and (document.holds_decisions or document.has_users):
         _detach()
     return encode(converge(document, check, context_of()))
 

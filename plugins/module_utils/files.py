@@ -348,8 +348,11 @@ class Directory:
             os.fsync(self._descriptor)
 
     @contextmanager
-    def locked(self, timeout: float) -> Iterator[None]:
-        """Hold the directory's lock (flock: gone with its holder, never stale), waiting at most `timeout` seconds."""
+    def locked(self, timeout: float, option: Optional[str] = None) -> Iterator[None]:
+        """Hold the directory's lock (flock: gone with its holder, never stale), waiting at most `timeout` seconds.
+
+        `option` is what users set that time with, if they can.
+        """
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -357,9 +360,14 @@ class Directory:
                 break
             except BlockingIOError:
                 if time.monotonic() >= deadline:
+                    # Here, because few runs need it.
+                    from .lock_holder import holder
+
+                    told = holder(os.fstat(self._descriptor))
+                    other = "" if option is None else ", or raise {0}".format(option)
                     raise LockedError(
-                        "another run holds the lock on {0}{1}; wait for it to end, or raise lock_timeout "
-                        "({2:g} seconds)".format(self.path, _lock_holder(self._descriptor), timeout)
+                        "another run holds the lock on {0}{1}; wait for it to end{2} ({3:g} seconds were not "
+                        "enough)".format(self.path, told, other, timeout)
                     ) from None
                 time.sleep(0.05)
             except OSError as error:
@@ -589,17 +597,3 @@ def _apply(descriptor: int, attributes: Attributes) -> None:
     if (found.st_uid, found.st_gid) != (attributes.owner, attributes.group):
         os.fchown(descriptor, attributes.owner, attributes.group)
     os.fchmod(descriptor, attributes.mode)
-
-
-def _lock_holder(descriptor: int) -> str:
-    """Who holds a flock, as /proc/locks tells: ' (process 4711)', or nothing where it does not."""
-    inode = ":{0}".format(os.fstat(descriptor).st_ino)
-    try:
-        with open("/proc/locks", encoding="ascii", errors="replace") as table:
-            for line in table:
-                fields = line.split()
-                if len(fields) > 5 and fields[1] == "FLOCK" and fields[5].endswith(inode):
-                    return " (process {0})".format(fields[4])
-    except OSError:
-        return ""
-    return ""

@@ -78,7 +78,7 @@ def keep(file: StoreFile, changes: Changes, write: bool, context_of: ContextOf) 
     with ExitStack() as stack:
         directory = stack.enter_context(open_directory(parent, context_of=context_of))
         # Also to look: what another run is about to write would seem to be left over.
-        stack.enter_context(directory.locked(file.lock_timeout))
+        stack.enter_context(directory.locked(file.lock_timeout, "lock_timeout"))
         # However the directory is named: a link on the way may change between two runs.
         prefix = prefix_for(os.path.join(os.path.realpath(parent), name))
         before = _observe(directory, name, file)

@@ -18,7 +18,9 @@ from .difference import REASONS, Difference
 from .errors import ReplyError
 
 VERSION = 1
-STATES = ("active", "request", "absent", "failed", "held")
+STATES = ("active", "request", "awaiting", "absent", "failed", "held")
+AWAITED = ("proof", "request")
+EVENTS = ("deployed", "rolled_back", "activated", "held", "released", "removed")
 
 MAXIMUM_SIZE = 4 * 1024 * 1024
 _MAXIMUM_TEXT = 64 * 1024
@@ -27,6 +29,8 @@ _MAXIMUM_GENERATION = 10**9
 # What a host sends of one credential: its directories may hold thousands of files that are not ours.
 _MAXIMUM_DIFFERENCES = 300
 _MAXIMUM_SHOWN = 1000
+# One run does no more than a few things to a credential, and each becomes a line of the audit log.
+_MAXIMUM_EVENTS = 16
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -45,10 +49,42 @@ class PendingRequest:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """A generation that a rollback could go back to, and its certificate (PEM)."""
+
+    generation: int
+    certificate: str
+
+
+@dataclass(frozen=True)
+class Awaiting:
+    """A generation that waits for its activation, since when (ISO 8601), and for what: one of `AWAITED`.
+
+    `problem` says how its handshake failed, where one was made.
+    """
+
+    generation: int
+    since: str
+    what: str
+    problem: Optional[str]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that was done, one of `EVENTS`: the generation in use since then, the SHA-256 of its certificate."""
+
+    event: str
+    generation: Optional[int]
+    fingerprint_sha256: Optional[str]
+
+
+@dataclass(frozen=True)
 class CredentialReply:
     """One credential's outcome on the host. `certificate` is the leaf in use, PEM.
 
-    `error` says why it failed, or why one that is held cannot be judged.
+    `error` says why it failed, or why one that is held cannot be judged. `candidate` answers a rollback that the
+    controller has not agreed to yet. `held_since` (ISO 8601): a rollback holds it until it is released. `events` are
+    what this trip did, in order.
     """
 
     name: str
@@ -60,6 +96,10 @@ class CredentialReply:
     request: Optional[PendingRequest]
     error: Optional[str]
     directory: str
+    candidate: Optional[Candidate] = None
+    awaiting: Optional[Awaiting] = None
+    held_since: Optional[str] = None
+    events: Tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +117,8 @@ def encode(reply: Reply) -> Dict[str, Any]:
     for credential in raw["credentials"]:
         credential["differences"] = _few(credential["differences"])
         credential["error"] = None if credential["error"] is None else _short(credential["error"])
+        if credential["awaiting"] is not None and credential["awaiting"]["problem"] is not None:
+            credential["awaiting"]["problem"] = _short(credential["awaiting"]["problem"])
     return raw
 
 
@@ -127,22 +169,64 @@ def _credential(item: object) -> CredentialReply:
         raise ReplyError("the host's reply holds an unknown state")
     request, error = raw.get("request"), raw.get("error")
     explained = {"failed": (True,), "held": (True, False)}.get(state, (False,))
-    if (request is not None) != (state == "request") or (error is not None) not in explained:
+    awaiting = None if raw.get("awaiting") is None else _awaiting(raw["awaiting"])
+    if (
+        (request is not None) != (state == "request")
+        or (awaiting is not None) != (state == "awaiting")
+        or (error is not None) not in explained
+    ):
         raise ReplyError("the host's reply contradicts itself")
-    generation = None if raw.get("generation") is None else _value(raw, "generation", int)
-    if generation is not None and not 0 < generation <= _MAXIMUM_GENERATION:
-        raise ReplyError("the host's reply holds an impossible generation")
+    candidate, since = raw.get("candidate"), raw.get("held_since")
     return CredentialReply(
         name=_text(raw.get("name")),
         state=state,
         changed=_value(raw, "changed", bool),
         differences=tuple(_difference(entry) for entry in _list(raw, "differences")),
-        generation=generation,
+        generation=None if raw.get("generation") is None else _generation(raw),
         certificate=_optional(raw.get("certificate")),
         request=None if request is None else _request(_map(request, _names_of(PendingRequest))),
         error=None if error is None else _shown(error),
         directory=_shown(raw.get("directory")),
+        candidate=None if candidate is None else _candidate(candidate),
+        awaiting=awaiting,
+        held_since=None if since is None else _shown(since),
+        events=_events(_list(raw, "events")),
     )
+
+
+def _candidate(item: object) -> Candidate:
+    raw = _map(item, _names_of(Candidate))
+    return Candidate(_generation(raw), _text(raw.get("certificate")))
+
+
+def _awaiting(item: object) -> Awaiting:
+    raw = _map(item, _names_of(Awaiting))
+    what, problem = _text(raw.get("what")), raw.get("problem")
+    if what not in AWAITED:
+        raise ReplyError("the host's reply says of a generation that it waits for nobody knows what")
+    return Awaiting(_generation(raw), _shown(raw.get("since")), what, None if problem is None else _shown(problem))
+
+
+def _events(items: Sequence[object]) -> Tuple[Event, ...]:
+    if len(items) > _MAXIMUM_EVENTS:
+        raise ReplyError("the host's reply holds more events than one run can have")
+    return tuple(_event(_map(item, _names_of(Event))) for item in items)
+
+
+def _event(raw: Mapping[str, Any]) -> Event:
+    event, fingerprint = _text(raw.get("event")), _optional(raw.get("fingerprint_sha256"))
+    if event not in EVENTS:
+        raise ReplyError("the host's reply holds an unknown event")
+    if fingerprint is not None and not _FINGERPRINT.match(fingerprint):
+        raise ReplyError("the host's reply holds no proper fingerprint of a certificate")
+    return Event(event, None if raw.get("generation") is None else _generation(raw), fingerprint)
+
+
+def _generation(raw: Mapping[str, Any]) -> int:
+    generation: int = _value(raw, "generation", int)
+    if not 0 < generation <= _MAXIMUM_GENERATION:
+        raise ReplyError("the host's reply holds an impossible generation")
+    return generation
 
 
 def _request(raw: Mapping[str, Any]) -> PendingRequest:

@@ -58,11 +58,16 @@ def unbroken(document: str) -> Optional[Dict[str, Any]]:
     """
     try:
         told = json.loads(document)
-        if any(credential["answer"] is not None for credential in told["credentials"]):
+        if any(_asks_for_more(one) for one in told["credentials"]):
             return None
         return _unbroken(document, told["root"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
+
+
+def _asks_for_more(credential: Mapping[str, Any]) -> bool:
+    """Whether a credential is about more than being kept as it is; what is revoked may be what is in use."""
+    return credential["answer"] is not None or credential["operation"] != "converge" or credential["revoked"] != []
 
 
 def _unbroken(document: str, root: str) -> Optional[Dict[str, Any]]:
@@ -109,9 +114,9 @@ def _bound(document: str, seal: Mapping[str, Any], salt: bytes) -> str:
     """
     raw = json.loads(document)
     for credential in raw["credentials"]:
-        # Neither counts where no certificate is needed.
-        credential["answer"] = None
-        credential["may_request"] = True
+        # None of them counts where no certificate is needed and nothing is asked for; only such a check is sealed.
+        credential.update(answer=None, may_request=True, may_renew=True, operation="converge", candidate=None)
+        credential.update(revoked=[], new_key=False)
     who = [os.geteuid(), os.getegid(), sorted(os.getgroups())]
     came_to = [seal[name] for name in ("version", "since", "until", "paths", "seen", "reply")]
     told = json.dumps([raw, who, sys.version, sys.path, came_to], sort_keys=True)

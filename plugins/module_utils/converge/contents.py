@@ -51,7 +51,7 @@ def check(wanted: Credential, authorities: Mapping[str, Sequence[bytes]], unavai
     """
     _check_access(wanted)
     _check_names(wanted)
-    _check_authorities(wanted, authorities, unavailable)
+    check_authorities(wanted.name, asked_authorities(wanted), authorities, unavailable)
     _check_key(wanted)
     for keystore in wanted.keystores:
         stores.check(keystore, wanted.name, authorities)
@@ -186,18 +186,19 @@ def _bundle(names: Sequence[str], authorities: Mapping[str, Sequence[bytes]]) ->
 
 
 def asked_authorities(wanted: Credential) -> List[str]:
-    """The names of all authorities that the credential's files are made with."""
+    """The names of all authorities that the credential's files are made with, or its servers are known by."""
     asked = list(wanted.authorities)
     asked += [trusted.authority for keystore in wanted.keystores for trusted in keystore.trusted]
+    asked += [] if wanted.verify is None else wanted.verify.authorities
     return asked + [name for truststore in wanted.truststores for name in truststore.authorities]
 
 
-def _check_authorities(
-    wanted: Credential, authorities: Mapping[str, Sequence[bytes]], unavailable: Mapping[str, str]
+def check_authorities(
+    credential: str, names: Sequence[str], authorities: Mapping[str, Sequence[bytes]], unavailable: Mapping[str, str]
 ) -> None:
-    """An authority that a store asks for may not have travelled with the document."""
-    for name in asked_authorities(wanted):
+    """Raise InputError for an authority that this host lacks, or that has not travelled with the document."""
+    for name in names:
         if name in unavailable:
-            raise InputError("credential {0}: {1}".format(wanted.name, unavailable[name]))
+            raise InputError("credential {0}: {1}".format(credential, unavailable[name]))
         if name not in authorities:
-            raise InputError("credential {0}: authority {1!r} is not known".format(wanted.name, name))
+            raise InputError("credential {0}: authority {1!r} is not known".format(credential, name))

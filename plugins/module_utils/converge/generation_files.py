@@ -17,7 +17,7 @@ from . import contents
 from . import manifest as manifests
 from .material import Material, Search
 from .need import asked_for
-from .observe import Found, Observation
+from .observe import GENERATIONS, Found, Observation, directory_name
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,6 @@ def stage(
     files: Sequence[contents.WantedFile],
     known: Mapping[str, bytes],
 ) -> Staged:
-    number = (observation.number or 0) + 1
     written = []
     for file in files:
         found = observation.files.get(file.name)
@@ -180,7 +179,13 @@ def stage(
     digests = {name: manifests.digest(content) for name, content, _attributes in written}
     manifest = _manifest(asked, files, digests)
     written.append((manifests.NAME, manifest, contents.private_attributes()))
-    return Staged(number, tuple(written))
+    return Staged(_next_number(observation), tuple(written))
+
+
+def _next_number(observation: Observation) -> int:
+    """One that is beyond the generation in use, and beyond any newer one that is not about to be removed."""
+    kept = [one for one in observation.generations if (GENERATIONS, directory_name(one)) not in observation.leftovers]
+    return max([observation.number or 0, *kept]) + 1
 
 
 def _note_manifest(observation: Observation, changes: FileChanges) -> bool:

@@ -13,6 +13,7 @@ from ..files import Directory, open_directory
 from .material import CERTIFICATE
 from .next_request import NOTE, REQUEST, read_note
 from .observe import Observation, observe
+from .readable import fingerprints
 
 
 def information(root: str, names: Optional[Sequence[str]]) -> List[Dict[str, Any]]:
@@ -39,8 +40,8 @@ def _holds_credential(root: Directory, name: str) -> bool:
 
 
 def _describe(root: Directory, name: str) -> Dict[str, Any]:
-    observation = observe(root, name, frozenset([CERTIFICATE]))
-    manifest = observation.manifest
+    observation = observe(root, name, frozenset(observe(root, name).files))
+    manifest, in_use = observation.manifest, _certificate(observation)
     return {
         "name": name,
         "directory": "{0}/{1}".format(root.path, name),
@@ -48,7 +49,10 @@ def _describe(root: Directory, name: str) -> Dict[str, Any]:
         "generations": list(observation.generations),
         "provider": manifest.provider if manifest is not None else None,
         "issuer": manifest.issuer if manifest is not None else None,
-        "certificate": _certificate(observation),
+        "certificate": _summary(in_use),
+        "authority_key_identifier": _signed_by(in_use),
+        "reload_pending": observation.journal.reload,
+        "switch_unconfirmed": observation.journal.switch is not None,
         "files": [
             {
                 "name": file,
@@ -56,6 +60,7 @@ def _describe(root: Directory, name: str) -> Dict[str, Any]:
                 "group": item.entry.attributes.group,
                 "mode": "{0:04o}".format(item.entry.attributes.mode),
                 "size": item.entry.size,
+                "certificates": fingerprints(item.content, file),
             }
             for file, item in sorted(observation.files.items())
         ],
@@ -63,15 +68,33 @@ def _describe(root: Directory, name: str) -> Dict[str, Any]:
         "pending": None
         if REQUEST not in observation.next_files
         else {"since": read_note(observation.next_files.get(NOTE)).since},
+        "awaiting": None if observation.ahead is None else observation.ahead.number,
+        "held_since": observation.held_since,
     }
 
 
-def _certificate(observation: Observation) -> Optional[Dict[str, Any]]:
+def _certificate(observation: Observation) -> Optional[Any]:
     found = observation.files.get(CERTIFICATE)
     if found is None or not found.content:
         return None
     try:
-        return certificates.summary(certificates.load_all(found.content, CERTIFICATE)[0])
+        return certificates.load_all(found.content, CERTIFICATE)[0]
     except FormatError:
         # The next run mends it; here it only cannot be described.
+        return None
+
+
+def _summary(certificate: Optional[Any]) -> Optional[Dict[str, Any]]:
+    try:
+        return None if certificate is None else certificates.summary(certificate)
+    except FormatError:
+        # As above.
+        return None
+
+
+def _signed_by(certificate: Optional[Any]) -> Optional[str]:
+    try:
+        return None if certificate is None else certificates.authority_key_identifier(certificate)
+    except FormatError:
+        # As above.
         return None

@@ -11,7 +11,7 @@ user swaps meanwhile can redirect it.
 from __future__ import annotations
 
 import os.path
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import AbstractSet, Container, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ..difference import Difference
@@ -110,7 +110,7 @@ def plan(wanted: Credential, observation: Observation, places: Places, contents:
         place=tuple(place),
         remove=tuple(remove),
         leftovers=tuple(leftovers),
-        journal=Journal(kinds),
+        journal=replace(journal, links=kinds),
         record=journal.links != kinds or bool(_journal_differences(observation)),
     )
 
@@ -144,6 +144,15 @@ def unfinished(paths: Iterable[str], places: Places) -> Tuple[List[Tuple[str, st
             leftovers += [(parent, name) for name in ours]
             differences.append(Difference("leftover_found", parent, "{0} unfinished".format(len(ours)), "absent"))
     return leftovers, differences
+
+
+def copies(wanted: Credential, credential_directory: str, journal: Journal) -> List[Placed]:
+    """The copies that stand elsewhere, as far as they are wanted still."""
+    return [
+        _placed(link, credential_directory, "credential {0}, link {1}".format(wanted.name, link.path))
+        for link in wanted.links
+        if link.copy and journal.links.get(link.path) == _COPY
+    ]
 
 
 def place(item: Placed, content: bytes, credential_directory: str, context_of: ContextOf) -> None:

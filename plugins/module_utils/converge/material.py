@@ -88,6 +88,27 @@ def find(observation: Observation, wanted: Credential) -> Search:
     return Search(Material(key, key_pem, certificate, chain), explained, key=key)
 
 
+def observed_certificate(observation: Observation) -> Optional[Any]:
+    """The leaf in certificate.pem as it is, whatever is wanted; None where there is none to read."""
+    found = observation.files.get(CERTIFICATE)
+    try:
+        return certificates.load_all((found.content if found is not None else None) or b"", CERTIFICATE)[0]
+    except (FormatError, UnsupportedError):
+        return None
+
+
+def passphrase_of(content: bytes, wanted: Credential, where: str) -> Optional[str]:
+    """The one of a credential's passphrases that opens a key; None where it needs none.
+
+    Raises FormatError and PassphraseError as `open_key` does.
+    """
+    try:
+        private_keys.load(content, None)
+    except PassphraseError:
+        return _try_passphrases(content, wanted, where, False)[1]
+    return None
+
+
 def _altered(observation: Observation, name: str) -> List[Difference]:
     """Whether a file that still serves its purpose has other bytes than those that were written."""
     found, manifest = observation.files.get(name), observation.manifest

@@ -28,16 +28,27 @@ def needs(wanted: Credential, material: Material, manifest: Optional[Manifest], 
         *_identity(wanted, material.certificate, manifest),
         *_origin(wanted, manifest),
         *_chain(material, now),
+        *_withdrawn(wanted, material, manifest),
     ]
 
 
-def renewal_margin(certificate: Any, renew_before: int) -> timedelta:
-    """How long before its end a certificate is due: `renew_before` seconds, at most a third of its lifetime.
+def renewal_margin(certificate: Any, wanted: Credential) -> timedelta:
+    """How long before its end a certificate is due: `renew_before`, at most a third of its lifetime, and its offset.
 
-    Without the limit a certificate that lives shorter than the margin would be renewed on every run.
+    Without the limit a certificate that lives shorter than the margin would be renewed on every run. For the same
+    reason the spread, and with it each offset, shrinks where half of the lifetime would be left otherwise.
     """
     lifetime = certificates.not_after(certificate) - certificates.not_before(certificate)
-    return min(timedelta(seconds=renew_before), lifetime / 3)
+    margin = min(timedelta(seconds=wanted.renew_before), lifetime / 3)
+    if not wanted.renew_jitter:
+        return margin
+    spread = min(timedelta(seconds=wanted.renew_jitter), lifetime / 2 - margin)
+    return margin + spread * (wanted.renew_offset / wanted.renew_jitter)
+
+
+def due(certificate: Any, wanted: Credential) -> datetime:
+    """From when on (an aware UTC time) a certificate is to be renewed."""
+    return certificates.not_after(certificate) - renewal_margin(certificate, wanted)
 
 
 def needed_from(wanted: Credential, material: Material) -> datetime:
@@ -45,8 +56,8 @@ def needed_from(wanted: Credential, material: Material) -> datetime:
 
     Only of what needs nothing now: a certificate whose time has not come yet is no concern here.
     """
-    due = certificates.not_after(material.certificate) - renewal_margin(material.certificate, wanted.renew_before)
-    return min(due, *(certificates.not_after(one) for one in (material.certificate, *material.chain)))
+    ends = (certificates.not_after(one) for one in (material.certificate, *material.chain))
+    return min(due(material.certificate, wanted), *ends)
 
 
 def _key(wanted: Credential, material: Material) -> List[Difference]:
@@ -62,9 +73,9 @@ def _dates(wanted: Credential, certificate: Any, now: datetime) -> List[Differen
         return [Difference("certificate_expired", CERTIFICATE, "ended " + _date(end), "a valid one")]
     if now < start:
         return [Difference("certificate_not_yet_valid", CERTIFICATE, "begins " + _date(start), "a valid one")]
-    due = end - renewal_margin(certificate, wanted.renew_before)
-    if now >= due:
-        return [Difference("certificate_due", CERTIFICATE, "ends " + _date(end), "renewal from " + _date(due))]
+    renewal = due(certificate, wanted)
+    if now >= renewal:
+        return [Difference("certificate_due", CERTIFICATE, "ends " + _date(end), "renewal from " + _date(renewal))]
     return []
 
 
@@ -112,6 +123,21 @@ def _chain(material: Material, now: datetime) -> List[Difference]:
             return []
         return [Difference("chain_incomplete", CHAIN, str(error), "a chain that verifies")]
     return []
+
+
+def _withdrawn(wanted: Credential, material: Material, manifest: Optional[Manifest]) -> List[Difference]:
+    """What only the issuer knows: that it has revoked the certificate, or issues under another CA now."""
+    found = []
+    serial = "{0:x}".format(material.certificate.serial_number)
+    if serial in wanted.revoked:
+        found.append(Difference("certificate_revoked", CERTIFICATE, "serial number " + serial, "another one"))
+    if manifest is not None and manifest.issuer != wanted.issuer:
+        # Another issuer has other CAs; that it is another one is told already.
+        return found
+    issuing = certificates.fingerprint(material.chain[0] if material.chain else material.certificate)
+    if wanted.issuing_cas and issuing not in wanted.issuing_cas:
+        found.append(Difference("issuing_ca_changed", CHAIN, issuing, " or ".join(wanted.issuing_cas)))
+    return found
 
 
 def _date(moment: datetime) -> str:

@@ -40,20 +40,34 @@ class Waiting:
     public_fingerprint: str
     since: Optional[str]
     rewrite: bool = False
+    replaces: Optional[str] = None
 
 
 @dataclass(frozen=True)
 class Note:
-    """Since when (ISO 8601) a request waits, and the SHA-256 of its key's file as it was written."""
+    """Since when (ISO 8601) a request waits, and the SHA-256 of its key's file as it was written.
+
+    `replaces` is the SHA-256 fingerprint of a certificate that would do, where somebody asked for another one.
+    """
 
     since: Optional[str] = None
     key_sha256: Optional[str] = None
+    replaces: Optional[str] = None
 
 
-def waiting(observation: Observation, wanted: Credential) -> Tuple[Optional[Waiting], List[Difference]]:
+def is_forced(observation: Observation, certificate: Any) -> bool:
+    """Whether a request waits that somebody asked for: it stays wanted until this certificate is replaced."""
+    found = observation.next_files.get(NOTE)
+    return found is not None and found.is_ours and read_note(found).replaces == certificates.fingerprint(certificate)
+
+
+def waiting(
+    observation: Observation, wanted: Credential, other_than: Optional[str] = None
+) -> Tuple[Optional[Waiting], List[Difference]]:
     """The request under `next`, or None, and what differs: why it is of no use, or how its key is protected.
 
-    Raises PassphraseError where no passphrase opens the key.
+    `other_than` is the fingerprint of a public key that must not be used again. Raises PassphraseError where no
+    passphrase opens the key.
     """
     if not observation.has_next:
         return None, []
@@ -77,6 +91,8 @@ def waiting(observation: Observation, wanted: Credential) -> Tuple[Optional[Wait
     fingerprint = private_keys.public_fingerprint(key.public_key())
     if fingerprint != private_keys.public_fingerprint(request.public_key()):
         return None, [Difference("key_mismatch", where, "not of the key beside it", fingerprint)]
+    if fingerprint == other_than:
+        return None, [Difference("request_changed", where, "the key in use", "a new key")]
     kind = private_keys.kind_of(key)
     if kind != wanted.key.kind:
         return None, [Difference("request_changed", where, kind.describe(), wanted.key.kind.describe())]
@@ -84,7 +100,9 @@ def waiting(observation: Observation, wanted: Credential) -> Tuple[Optional[Wait
     if changed:
         return None, [Difference("request_changed", where, item.was, item.wanted) for item in changed]
     rewrite = bool(opened.differences)
-    return Waiting(key, request_found.content or b"", fingerprint, note.since, rewrite), opened.differences
+    return Waiting(
+        key, request_found.content or b"", fingerprint, note.since, rewrite, note.replaces
+    ), opened.differences
 
 
 def _as_it_waits(wanted: Credential) -> Credential:
@@ -97,7 +115,7 @@ def rewrite_key(directory: Directory, wanted: Credential, request: Waiting) -> N
     with directory.subdirectory(NEXT) as below:
         key_pem = private_keys.dump(request.key, _WAITING_FORMAT, wanted.key.passphrase)
         below.write(KEY, key_pem, _private(below))
-        below.write(NOTE, _note(request.since, key_pem), _private(below))
+        below.write(NOTE, _note(request.since, key_pem, request.replaces), _private(below))
 
 
 def _private(directory: Directory) -> Attributes:
@@ -105,8 +123,18 @@ def _private(directory: Directory) -> Attributes:
     return Attributes(owner.owner, owner.group, _PRIVATE)
 
 
-def make(directory: Directory, wanted: Credential, key: Optional[Any], prefix: str, now: datetime) -> Waiting:
-    """Put a new request in place, whole or not at all; `key` is used where given, else a new one is generated."""
+def make(
+    directory: Directory,
+    wanted: Credential,
+    key: Optional[Any],
+    prefix: str,
+    now: datetime,
+    replaces: Optional[str] = None,
+) -> Waiting:
+    """Put a new request in place, whole or not at all; `key` is used where given, else a new one is generated.
+
+    `replaces` is noted, see Note.
+    """
     key = key if key is not None else private_keys.generate(wanted.key.kind)
     request_pem = requests.build(key, wanted.spec)
     since = now.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -117,14 +145,14 @@ def make(directory: Directory, wanted: Credential, key: Optional[Any], prefix: s
         with directory.make_directory(staging, NEXT_MODE, NEXT) as below:
             below.create(KEY, key_pem, private)
             below.create(REQUEST, request_pem, private)
-            below.create(NOTE, _note(since, key_pem), private)
+            below.create(NOTE, _note(since, key_pem, replaces), private)
             below.sync()
         directory.rename(staging, NEXT)
     except BaseException:
         if directory.entry(staging) is not None:
             directory.remove_tree(staging)
         raise
-    return Waiting(key, request_pem, private_keys.public_fingerprint(key.public_key()), since)
+    return Waiting(key, request_pem, private_keys.public_fingerprint(key.public_key()), since, replaces=replaces)
 
 
 def answered(
@@ -136,7 +164,11 @@ def answered(
     """
     where = "the certificate for credential {0}".format(wanted.name)
     if request is None or answer.public_fingerprint != request.public_fingerprint:
-        raise InputError("{0} answers another request; run again".format(where))
+        raise InputError(
+            "{0} answers a request that is not there any more: another run was at work on this host; run again".format(
+                where
+            )
+        )
     try:
         leaf, *rest = [certificates.from_der(der) for der in answer.certificates]
     except (FormatError, UnsupportedError, ValueError):
@@ -154,19 +186,28 @@ def answered(
         raise InputError("{0} is not for TLS clients".format(where))
     chain = chains.order(leaf, rest)
     chains.verify(leaf, chain, now)
+    if "{0:x}".format(leaf.serial_number) in wanted.revoked:
+        raise InputError("{0} is revoked".format(where))
+    if wanted.issuing_cas and certificates.fingerprint(chain[0] if chain else leaf) not in wanted.issuing_cas:
+        # Else each run would ask for another one.
+        raise InputError("{0} is of another CA than issues now".format(where))
     key_pem = private_keys.dump(request.key, wanted.key.format, wanted.key.passphrase)
     return Material(request.key, key_pem, leaf, tuple(chain))
 
 
-def _note(since: Optional[str], key_pem: bytes) -> bytes:
-    return json.dumps({"since": since, "key_sha256": digest(key_pem)}).encode() + b"\n"
+def _note(since: Optional[str], key_pem: bytes, replaces: Optional[str]) -> bytes:
+    return json.dumps({"since": since, "key_sha256": digest(key_pem), "replaces": replaces}).encode() + b"\n"
 
 
 def read_note(found: Optional[Found]) -> Note:
-    """What is noted beside a request. Nothing depends on it: what is missing or damaged there is None."""
+    """What is noted beside a request. What is missing or damaged there is None."""
     try:
         noted = json.loads((found.content if found else None) or b"{}")
-        values = [noted.get(name) for name in ("since", "key_sha256")]
+        since, key_sha256, replaces = [noted.get(name) for name in ("since", "key_sha256", "replaces")]
     except (ValueError, AttributeError, RecursionError):
         return Note()
-    return Note(*(value if isinstance(value, str) else None for value in values))
+    return Note(_text(since), _text(key_sha256), _text(replaces))
+
+
+def _text(value: Any) -> Optional[str]:
+    return value if isinstance(value, str) else None

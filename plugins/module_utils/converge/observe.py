@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import AbstractSet, Dict, List, Mapping, Optional, Tuple
 
 from ..errors import DiskError, FormatError
@@ -26,6 +26,7 @@ NEXT_FILES = frozenset(["key.pem", "request.pem", "since.json"])
 MAXIMUM_FILE = LARGEST
 """Bytes: a truststore with every public authority has less than one MiB."""
 
+_FAILED = "failed-"
 _NUMBER = re.compile(r"[0-9]{4,9}\Z")
 
 
@@ -45,11 +46,16 @@ class Found:
 
 @dataclass(frozen=True)
 class Observation:
-    """A credential's directory as it is. `number` is the generation in use; all are empty where nothing exists."""
+    """A credential's directory as it is. `number` is the generation in use; all are empty where nothing exists.
+
+    `ahead` is the same of the generation that waits for its activation, as if that were in use; `awaits` tells that
+    one from the other. `current` is the generation that the link leads to, in either.
+    """
 
     exists: bool = False
     number: Optional[int] = None
     linked: bool = False
+    current: Optional[int] = None
     files: Mapping[str, Found] = field(default_factory=dict)
     manifest: Optional[manifests.Manifest] = None
     manifest_file: Optional[Found] = None
@@ -57,15 +63,36 @@ class Observation:
     journal_file: Optional[Found] = None
     journal_readable: bool = True
     generations: Tuple[int, ...] = ()
+    failed: Tuple[str, ...] = ()
     leftovers: Tuple[Tuple[str, str], ...] = ()
     directories: Mapping[str, Attributes] = field(default_factory=dict)
     next_files: Mapping[str, Found] = field(default_factory=dict)
     has_next: bool = False
+    ahead: Optional[Observation] = None
+    awaits: bool = False
+
+    @property
+    def held_since(self) -> Optional[str]:
+        """Since when a rollback holds the credential; one that was cut off before it went back does not."""
+        switch = self.journal.switch
+        if switch is not None and (switch.previous or 0) > switch.number and self.number != switch.number:
+            return None
+        return self.journal.held
 
 
 def directory_name(number: int) -> str:
     """The directory of a generation, below `generations`."""
     return "{0:04d}".format(number)
+
+
+def failed_name(number: int) -> str:
+    """Where a generation that did not work is kept, below `generations`."""
+    return _FAILED + directory_name(number)
+
+
+def is_failed(name: str) -> bool:
+    """Whether a name below `generations` is that of one kept aside."""
+    return name.startswith(_FAILED) and _is_generation(name[len(_FAILED) :])
 
 
 def current_target(number: int) -> str:
@@ -141,18 +168,17 @@ def _observe(directory: Directory, names: AbstractSet[str]) -> Observation:
     _refuse(directory, GENERATIONS, ("file", "link", "other"))
     leftovers = [("", name) for name in directory.names() if is_temporary(name)]
     directories = {"": directory.attributes()}
-    generations = _generations(directory, leftovers, directories)
-    number, linked = _in_use(directory, generations)
+    generations, failed = _generations(directory, leftovers, directories)
+    journal, journal_file, journal_readable = _journal(directory)
+    ahead = None if journal.awaiting is None else journal.awaiting.number
+    number, linked = _in_use(directory, generations, ahead)
+    ahead = ahead if ahead in generations and ahead != number else None
+    before = None if journal.switch is None else journal.switch.previous
     leftovers += [
-        (GENERATIONS, directory_name(other)) for other in generations if number is not None and other > number
+        (GENERATIONS, directory_name(other))
+        for other in generations
+        if number is not None and other > number and other not in (ahead, before)
     ]
-    files: Dict[str, Found] = {}
-    if number is not None:
-        with directory.subdirectory(GENERATIONS) as below, below.subdirectory(directory_name(number)) as generation:
-            directories[current_target(number)] = generation.attributes()
-            files = _read_all(generation, {*names, manifests.NAME})
-        leftovers += [(current_target(number), name) for name in files if is_temporary(name)]
-    manifest = files.pop(manifests.NAME, None)
     has_next = _is_directory(directory, NEXT)
     next_files: Dict[str, Found] = {}
     if has_next:
@@ -160,38 +186,73 @@ def _observe(directory: Directory, names: AbstractSet[str]) -> Observation:
             directories[NEXT] = below.attributes()
             next_files = _read_all(below, NEXT_FILES)
         leftovers += [(NEXT, name) for name in next_files if is_temporary(name)]
-    journal, journal_file, journal_readable = _journal(directory)
-    return Observation(
+    found = Observation(
         exists=True,
-        number=number,
         linked=linked,
-        files={name: found for name, found in files.items() if not is_temporary(name)},
-        manifest=manifests.decode(manifest.content) if manifest and manifest.content else None,
-        manifest_file=manifest,
+        current=number if linked else None,
         journal=journal,
         journal_file=journal_file,
         journal_readable=journal_readable,
         generations=tuple(generations),
+        failed=tuple(failed),
         leftovers=tuple(leftovers),
         directories=directories,
         next_files=next_files,
         has_next=has_next,
     )
+    if number is not None:
+        found = _with_generation(directory, found, number, names)
+    if ahead is not None:
+        waiting = _with_generation(directory, found, ahead, names)
+        found = replace(found, ahead=replace(waiting, linked=False, awaits=True))
+    return found
+
+
+def look_at_generation(root: Optional[Directory], name: str, observation: Observation, number: int) -> Observation:
+    """An observation as it would be with another generation in use, all its files read."""
+    if root is None:
+        return observation
+    with root.subdirectory(name) as directory:
+        return _with_generation(directory, observation, number, None)
+
+
+def _with_generation(
+    directory: Directory, observation: Observation, number: int, names: Optional[AbstractSet[str]]
+) -> Observation:
+    """The observation with the files of one generation; of those not in `names` only the entry is looked at."""
+    path = current_target(number)
+    wanted = None if names is None else {*names, manifests.NAME}
+    with directory.subdirectory(GENERATIONS) as below, below.subdirectory(directory_name(number)) as generation:
+        attributes = generation.attributes()
+        files = _read_all(generation, wanted)
+    unfinished = [(path, name) for name in files if is_temporary(name)]
+    manifest = files.pop(manifests.NAME, None)
+    return replace(
+        observation,
+        number=number,
+        files={name: found for name, found in files.items() if not is_temporary(name)},
+        manifest=manifests.decode(manifest.content) if manifest and manifest.content else None,
+        manifest_file=manifest,
+        leftovers=(*observation.leftovers, *unfinished),
+        directories={**observation.directories, path: attributes},
+    )
 
 
 def _generations(
     directory: Directory, leftovers: list[tuple[str, str]], directories: dict[str, Attributes]
-) -> list[int]:
+) -> tuple[list[int], list[str]]:
+    """The numbers of the generations that are there, and the names of those that are kept aside."""
     if not _is_directory(directory, GENERATIONS):
-        return []
+        return [], []
     with directory.subdirectory(GENERATIONS) as below:
         directories[GENERATIONS] = below.attributes()
         names = below.names()
         numbered = [name for name in names if _is_generation(name)]
         whole = [name for name in numbered if _is_directory(below, name)]
+        failed = [name for name in names if is_failed(name) and _is_directory(below, name)]
     leftovers += [(GENERATIONS, name) for name in names if is_temporary(name)]
     leftovers += [(GENERATIONS, name) for name in numbered if name not in whole]
-    return sorted(int(name) for name in whole)
+    return sorted(int(name) for name in whole), failed
 
 
 def _refuse(directory: Directory, name: str, kinds: Tuple[str, ...]) -> None:
@@ -216,18 +277,19 @@ def _journal(directory: Directory) -> tuple[journals.Journal, Optional[Found], b
     return journal or journals.Journal(), found, journal is not None
 
 
-def _in_use(directory: Directory, generations: list[int]) -> tuple[Optional[int], bool]:
+def _in_use(directory: Directory, generations: list[int], ahead: Optional[int]) -> tuple[Optional[int], bool]:
     """The generation in use and whether `current` really points to it.
 
-    Without a proper link it is the newest one: a generation gets its number only when it is complete, and the
-    link is the last thing that a first run makes.
+    Without a proper link it is the newest one that waits for nothing: a generation gets its number only when it is
+    complete, and the link is the last thing that a first run makes.
     """
     entry = directory.entry(CURRENT)
     if entry is not None and entry.target is not None:
         for number in generations:
             if entry.target == current_target(number):
                 return number, True
-    return (generations[-1], False) if generations else (None, False)
+    others = [number for number in generations if number != ahead]
+    return (others[-1], False) if others else (None, False)
 
 
 def _is_directory(directory: Directory, name: str) -> bool:
@@ -235,10 +297,10 @@ def _is_directory(directory: Directory, name: str) -> bool:
     return entry is not None and entry.kind == "directory"
 
 
-def _read_all(directory: Directory, names: AbstractSet[str]) -> Dict[str, Found]:
+def _read_all(directory: Directory, names: Optional[AbstractSet[str]]) -> Dict[str, Found]:
     found = {}
     for name in directory.names():
-        file = _read(directory, name, name in names)
+        file = _read(directory, name, names is None or name in names)
         if file is not None:
             found[name] = file
     return found

@@ -9,18 +9,19 @@ The plan serves check mode and the real run alike, so that what is predicted is 
 from __future__ import annotations
 
 import os.path
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import AbstractSet, Any, List, Mapping, Optional, Sequence, Tuple
+from dataclasses import replace
+from typing import Any, List, Optional, Sequence, Tuple
 
+from .. import certificate as certificates
 from .. import private_key as private_keys
 from ..difference import Difference
 from ..document import Credential
-from ..errors import InputError
-from ..files import Attributes, ContextOf
+from ..errors import InputError, PassphraseError
+from ..files import Attributes
 from . import contents, links, mounts, next_request
+from . import journal as journals
 from .generation_files import FileChanges, Staged, asked_now, attribute_differences, compare_files, stage
-from .material import KEY, Material, Search, find
+from .material import CERTIFICATE, KEY, Material, Search, find, observed_certificate
 from .need import needs
 from .observe import (
     CURRENT,
@@ -32,100 +33,52 @@ from .observe import (
     current_target,
     directory_name,
 )
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that a run would do for one credential, and why.
-
-    `mend` are files of the generation in use to be written in place (a changed manifest first), `attributes` those
-    that only need owner, group or mode. `make_request` asks for a new CSR, `request_key` is the key to keep for it;
-    `rewrite_key` asks to protect the key of the request that waits in another way.
-    """
-
-    wanted: Credential
-    observation: Observation
-    differences: Tuple[Difference, ...]
-    material: Optional[Material] = None
-    directories: Tuple[str, ...] = ()
-    leftovers: Tuple[Tuple[str, str], ...] = ()
-    relink: bool = False
-    mend: Tuple[Tuple[str, bytes, Attributes], ...] = field(default=(), repr=False)
-    attributes: Tuple[Tuple[str, Attributes], ...] = ()
-    staged: Optional[Staged] = None
-    links: links.LinkPlan = field(default_factory=links.LinkPlan)
-    links_wait: bool = False
-    needs_certificate: bool = False
-    waiting: Optional[next_request.Waiting] = None
-    make_request: bool = False
-    request_key: Optional[Any] = field(default=None, repr=False)
-    rewrite_key: bool = False
-    drop_next: bool = False
-    prune: Tuple[int, ...] = ()
-
-    @property
-    def changes(self) -> bool:
-        """Whether carrying out the plan changes anything on the host."""
-        links_change = not self.links.empty and not self.links_wait
-        steps = (self.directories, self.leftovers, self.mend, self.attributes, self.prune)
-        flags = (self.relink, self.make_request, self.rewrite_key, self.drop_next, links_change)
-        return any(steps) or any(flags) or self.staged is not None
-
-    @property
-    def number(self) -> Optional[int]:
-        """The generation in use once the plan is carried out."""
-        return self.staged.number if self.staged is not None else self.observation.number
-
-    @property
-    def request_fingerprint(self) -> Optional[str]:
-        """Of the public key that a certificate is needed for; None where it would be that of a new key."""
-        if self.waiting is not None:
-            return self.waiting.public_fingerprint
-        return None if self.request_key is None else private_keys.public_fingerprint(self.request_key.public_key())
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What every credential's plan needs to know of the host and the run.
-
-    `placed` maps the paths elsewhere that the journals of all credentials below the root name, `claims` those
-    that this document wants to the credential that wants them: a link may move from one credential to another.
-    `deployed` are the credentials that have a generation in use. `unavailable` says of authorities that the host
-    should have itself why it has not.
-    """
-
-    root: str
-    authorities: Mapping[str, Sequence[bytes]]
-    now: datetime
-    user: int
-    context_of: ContextOf
-    placed: Mapping[str, str] = field(default_factory=dict)
-    claims: Mapping[str, str] = field(default_factory=dict)
-    deployed: AbstractSet[str] = frozenset()
-    unavailable: Mapping[str, str] = field(default_factory=dict)
-
-    def directory(self, wanted: Credential) -> str:
-        return "{0}/{1}".format(self.root.rstrip("/"), wanted.name)
-
-    def places(self, wanted: Credential) -> links.Places:
-        others = {path: name for path, name in self.claims.items() if name != wanted.name}
-        return links.Places(
-            root=self.root.rstrip("/"),
-            directory=self.directory(wanted),
-            placed=self.placed,
-            claimed=frozenset(others),
-            awaited=frozenset(path for path, name in others.items() if name not in self.deployed),
-            context_of=self.context_of,
-        )
+from .owed import owed_by, owed_differences
+from .planned import Plan, Surroundings
+from .rollback import held, left_by
 
 
 def plan(wanted: Credential, observation: Observation, around: Surroundings) -> Plan:
     """Plan one credential. Raises Error for what the user must mend first; nothing was changed then."""
     contents.check(wanted, around.authorities, around.unavailable)
     _check_places(wanted, around)
+    planned, since = _plan(wanted, observation, around), observation.held_since
+    if since is None:
+        return replace(planned, release=observation.journal.held is not None)
+    if wanted.operation != "release":
+        return held(wanted, observation, around, planned.differences, planned.material)
+    released = Difference("hold_released", journals.NAME, "held since " + since, "not held")
+    # As the rollback would have done, had it not been cut off.
+    return replace(planned, differences=(released, *planned.differences), release=True, aside=left_by(observation))
+
+
+def _plan(wanted: Credential, observation: Observation, around: Surroundings) -> Plan:
+    planned = _plan_all(wanted, observation, around)
+    if planned.awaits is None:
+        return planned
+    return replace(planned, certificate_before=observed_certificate(observation))
+
+
+def _plan_all(wanted: Credential, observation: Observation, around: Surroundings) -> Plan:
+    if observation.ahead is not None and observation.number is not None and not observation.linked:
+        search = find(observation, wanted)
+        if search.material is not None:
+            # All else in the next run, when it is certain again what is in use and what waits.
+            return _relink(wanted, observation, search)
+    elif observation.ahead is not None:
+        planned = _plan_ahead(wanted, observation, observation.ahead, around)
+        if planned is not None:
+            return planned
+        dropped = (GENERATIONS, directory_name(observation.ahead.number or 0))
+        observation = replace(observation, ahead=None, leftovers=(*observation.leftovers, dropped))
+    return _gated(_plan_in_use(wanted, observation, around), around)
+
+
+def _plan_in_use(wanted: Credential, observation: Observation, around: Surroundings) -> Plan:
+    """The plan that begins with the generation in use."""
     search = find(observation, wanted)
     need = _need(wanted, observation, search, around)
-    waiting, waiting_differences = next_request.waiting(observation, wanted) if need else (None, [])
+    waiting, waiting_differences = _waiting(wanted, observation, search, need)
     if need and wanted.answer is not None:
         outlive = search.material.certificate if search.material is not None and _is_only_due(need) else None
         material = next_request.answered(waiting, wanted.answer, wanted, around.now, outlive)
@@ -135,9 +88,109 @@ def plan(wanted: Credential, observation: Observation, around: Surroundings) -> 
     return _keep(wanted, observation, around, search, need, (waiting, waiting_differences))
 
 
+def _plan_ahead(
+    wanted: Credential, observation: Observation, ahead: Observation, around: Surroundings
+) -> Optional[Plan]:
+    """The plan that begins with the generation that waits; None where that is not what is wanted any more."""
+    search = find(ahead, wanted)
+    if search.material is None:
+        return None
+    need = _need(wanted, ahead, search, around)
+    if need and (wanted.answer is not None or not _may_wait_on(wanted, observation, search.material, need, around)):
+        return None
+    planned = replace(
+        _keep(wanted, ahead, around, search, need, _waiting(wanted, ahead, search, need)),
+        previous=observation.number,
+        superseded=ahead.number,
+    )
+    if planned.staged is None:
+        planned = replace(planned, superseded=None)
+    return _gated(planned, around)
+
+
+def _may_wait_on(
+    wanted: Credential, observation: Observation, ahead: Material, need: Sequence[Difference], around: Surroundings
+) -> bool:
+    """Whether a generation that waits is still better than nothing until the certificate that it needs has come."""
+    in_use = observed_certificate(observation)
+    if in_use is not None and certificates.fingerprint(in_use) == certificates.fingerprint(ahead.certificate):
+        return True
+    if not {one.reason for one in need} <= {"certificate_due", "rotation_requested"}:
+        return False
+    try:
+        return bool(_need(wanted, observation, find(observation, wanted), around))
+    except PassphraseError:
+        # Only what waits need be as the inventory says by now.
+        return True
+
+
+def _relink(wanted: Credential, observation: Observation, search: Search) -> Plan:
+    """The plan that only points `current` to what was in use."""
+    owed = owed_by(wanted, observation)
+    return Plan(
+        wanted,
+        observation,
+        (*_relinked(observation), *owed_differences(owed)),
+        material=search.material,
+        relink=True,
+        owed=owed,
+        previous=observation.number,
+    )
+
+
+def _gated(planned: Plan, around: Surroundings) -> Plan:
+    """The plan with what `activation` asks of a new generation before it comes into use."""
+    wanted, journal = planned.wanted, planned.observation.journal
+    what = {"on_proof": journals.PROOF, "on_request": journals.REQUEST}.get(wanted.activation)
+    is_new = planned.staged is not None or (planned.relink and planned.observation.awaits)
+    if what is None or not is_new or planned.number is None:
+        return planned
+    if what == journals.REQUEST and wanted.operation == "activate":
+        return planned
+    noted = journal.awaiting
+    same = noted is not None and noted.number == planned.number and planned.observation.awaits
+    since = noted.since if same and noted is not None else around.now.strftime(journals.MOMENT)
+    closed = what == journals.REQUEST
+    # What goes with another generation in use is told when that is sure.
+    told = tuple(one for one in planned.differences if one.reason != "generation_surplus")
+    return replace(
+        planned,
+        differences=told,
+        prune=() if closed else planned.prune,
+        awaits=journals.Awaiting(planned.number, since, what),
+        closed=closed,
+    )
+
+
+def _waiting(
+    wanted: Credential, observation: Observation, search: Search, need: Sequence[Difference]
+) -> Tuple[Optional[next_request.Waiting], List[Difference]]:
+    if not need:
+        return None, []
+    in_use = None
+    if search.key is not None and _wants_new_key(wanted, need):
+        in_use = private_keys.public_fingerprint(search.key.public_key())
+    return next_request.waiting(observation, wanted, in_use)
+
+
+def _wants_new_key(wanted: Credential, need: Sequence[Difference]) -> bool:
+    """Whether the key in use must not be used again: it may be known to others."""
+    return wanted.new_key or any(item.reason == "certificate_revoked" for item in need)
+
+
 def _is_only_due(need: Sequence[Difference]) -> bool:
     """Whether the certificate in use works as it is, and will for a while."""
     return all(item.reason == "certificate_due" for item in need)
+
+
+def _waits_for_window(wanted: Credential, observation: Observation, search: Search, need: Sequence[Difference]) -> bool:
+    """Whether a certificate that nears its end is let be until a maintenance window opens.
+
+    So is one whose request was made in the last window. What somebody has asked for does not wait.
+    """
+    if wanted.may_renew or wanted.operation == "rotate" or search.material is None or not _is_only_due(need):
+        return False
+    return not next_request.is_forced(observation, search.material.certificate)
 
 
 def _keep(
@@ -154,6 +207,8 @@ def _keep(
     planned_links = _links(wanted, observation, around, files, search.material is None)
     directories, directory_differences = _directories(observation, around, bool(need))
     prune = _prune(wanted, observation, around, files.staged)
+    owed = owed_by(wanted, observation)
+    requests = bool(need) and not _waits_for_window(wanted, observation, search, need)
     return Plan(
         wanted,
         observation,
@@ -165,6 +220,7 @@ def _keep(
             *_leftovers(observation),
             *directory_differences,
             *_relinked(observation),
+            *owed_differences(owed),
             *files.differences,
             *planned_links.differences,
             *_surplus(prune),
@@ -179,13 +235,15 @@ def _keep(
         staged=files.staged,
         links=planned_links,
         links_wait=search.material is None,
-        needs_certificate=bool(need),
+        needs_certificate=requests,
         waiting=waiting,
-        make_request=bool(need) and waiting is None and wanted.may_request,
-        request_key=_kept_key(wanted, search),
+        make_request=requests and waiting is None and wanted.may_request,
+        request_key=_kept_key(wanted, search, need),
         rewrite_key=waiting is not None and waiting.rewrite,
         drop_next=observation.has_next and not need,
         prune=prune,
+        owed=owed,
+        previous=observation.number,
     )
 
 
@@ -221,7 +279,11 @@ def _check_places(wanted: Credential, around: Surroundings) -> None:
 def _need(wanted: Credential, observation: Observation, search: Search, around: Surroundings) -> List[Difference]:
     if search.material is None:
         return list(search.lost)
-    return needs(wanted, search.material, observation.manifest, around.now)
+    need = needs(wanted, search.material, observation.manifest, around.now)
+    if not need and (wanted.operation == "rotate" or next_request.is_forced(observation, search.material.certificate)):
+        serial = "{0:x}".format(search.material.certificate.serial_number)
+        need = [Difference("rotation_requested", CERTIFICATE, "serial number " + serial, "another one")]
+    return need
 
 
 def _missing_key(
@@ -232,9 +294,11 @@ def _missing_key(
     return [Difference("key_missing", KEY, "absent", "a new one")] if fresh and waiting is None else []
 
 
-def _kept_key(wanted: Credential, search: Search) -> Optional[Any]:
+def _kept_key(wanted: Credential, search: Search, need: Sequence[Difference]) -> Optional[Any]:
     """The key in use, where a renewal shall keep it and it still is what is wanted."""
-    if search.key is None or wanted.key.rotate or private_keys.kind_of(search.key) != wanted.key.kind:
+    if search.key is None or wanted.key.rotate or _wants_new_key(wanted, need):
+        return None
+    if private_keys.kind_of(search.key) != wanted.key.kind:
         return None
     return search.key
 
@@ -262,6 +326,8 @@ def _deploy(
         links=planned_links,
         drop_next=True,
         prune=_prune(wanted, observation, around, staged),
+        owed=owed_by(wanted, observation),
+        previous=observation.number,
     )
 
 
@@ -290,26 +356,44 @@ def _directories(
 def _relinked(observation: Observation) -> List[Difference]:
     if observation.number is None or observation.linked:
         return []
+    awaiting = observation.journal.awaiting
+    if observation.awaits and awaiting is not None:
+        target = current_target(observation.number)
+        return [Difference("activation_pending", target, "waits since " + awaiting.since, "in use")]
     return [Difference("link_changed", CURRENT, "absent or elsewhere", current_target(observation.number))]
 
 
 def _prune(
     wanted: Credential, observation: Observation, around: Surroundings, staged: Optional[Staged]
-) -> Tuple[int, ...]:
-    """Generations beyond those to keep, but for any that something still mounts."""
+) -> Tuple[str, ...]:
+    """Generations beyond those to keep, but for any that something still mounts.
+
+    One that failed is kept until another one has come into use.
+    """
+    failed = observation.failed if staged is not None else ()
     in_use = staged.number if staged is not None else observation.number
     if in_use is None:
         return ()
-    older = [number for number in observation.generations if number < in_use]
+    unproven = _unproven(observation) if staged is not None else None
+    older = [number for number in observation.generations if number < in_use and number != unproven]
     surplus = older[: max(0, len(older) + 1 - max(1, wanted.keep_generations))]
-    if not surplus:
+    surplus += [] if unproven is None else [unproven]
+    if not surplus and not failed:
         return ()
     held = mounts.mounted_names(around.directory(wanted))
-    return tuple(number for number in surplus if directory_name(number) not in held)
+    return tuple(name for name in (*failed, *map(directory_name, surplus)) if name not in held)
 
 
-def _surplus(prune: Sequence[int]) -> List[Difference]:
-    return [Difference("generation_surplus", directory_name(number), "present", "absent") for number in prune]
+def _unproven(observation: Observation) -> Optional[int]:
+    """The generation in use where nobody has confirmed it: the one before it is better to go back to."""
+    switch = observation.journal.switch
+    if switch is None or switch.previous is None or observation.current != switch.number:
+        return None
+    return switch.number if switch.previous < switch.number else None
+
+
+def _surplus(prune: Sequence[str]) -> List[Difference]:
+    return [Difference("generation_surplus", name, "present", "absent") for name in prune]
 
 
 def _stale_next(observation: Observation, need: Sequence[Difference]) -> List[Difference]:

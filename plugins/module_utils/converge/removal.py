@@ -11,42 +11,49 @@ from ..difference import Difference
 from ..document import Credential
 from ..errors import InputError
 from ..files import ContextOf, Directory, remove_any
+from ..reply import Event
 from . import journal as journals
 from . import links
 from .observe import CURRENT, NEXT, Observation, foreign_names, observe
-from .plan import Surroundings
+from .planned import Surroundings
 
 
 class Removal:
-    """One credential's removal: `differences` tell what it comes to; `done` names what went, also after a failure."""
+    """One credential's removal: `differences` tell what it comes to; `done` names what went, also after a failure.
+
+    `events` are what is to be told of it.
+    """
 
     def __init__(self, root: Optional[Directory], wanted: Credential, around: Surroundings) -> None:
         """Look at what there is. Raises InputError where it is none of ours, DiskError; nothing was changed then."""
         self._root = root
         self._name = wanted.name
+        self._path = around.directory(wanted)
+        self._fingerprint: Optional[str] = None
         self._context_of: ContextOf = around.context_of
         self._paths: List[str] = []
         self._leftovers: List[Tuple[str, str]] = []
         self.differences: Tuple[Difference, ...] = ()
         self.done: List[str] = []
+        self.events: List[Event] = []
         observation = observe(root, wanted.name)
         if root is not None and observation.exists:
             self._look(root, wanted, around, observation)
 
     def _look(self, root: Directory, wanted: Credential, around: Surroundings, observation: Observation) -> None:
-        path = around.directory(wanted)
+        self._fingerprint = None if observation.manifest is None else observation.manifest.fingerprint_sha256
         with root.subdirectory(wanted.name) as directory:
             foreign = foreign_names(directory)
         if foreign:
             raise InputError(
                 "credential {0} shall be absent, but {1} holds {2!r}, which this collection did not make; move it "
-                "away, or correct root and name".format(wanted.name, path, foreign[0])
+                "away, or correct root and name".format(wanted.name, self._path, foreign[0])
             )
         places = around.places(wanted)
         self._paths = links.removals(observation, places)
         gone = [Difference("link_changed", one, observation.journal.links[one], "absent") for one in self._paths]
         self._leftovers, unfinished = links.unfinished(observation.journal.links, places)
-        self.differences = (Difference("state_absent", path, "present", "absent"), *gone, *unfinished)
+        self.differences = (Difference("state_absent", self._path, "present", "absent"), *gone, *unfinished)
 
     def run(self) -> None:
         """Carry it out: links elsewhere first, so that none is left dangling by a run that is cut off."""
@@ -64,6 +71,10 @@ class Removal:
                 self.done.append(name)
         self._root.remove_tree(self._name)
         self.done.append(self._name)
+        # Here, because few runs have anything to tell.
+        from . import record
+
+        self.events.append(record.record(self._path, "removed", None, self._fingerprint))
 
 
 def _in_order(names: List[str]) -> List[str]:

@@ -29,7 +29,7 @@ def converge(document: Document, check: bool, context_of: ContextOf) -> Reply:
             root = None if check else _root(document, stack, create=True, context_of=context_of)
         if root is not None:
             # Also to look: in the middle of another run there would be differences that are none.
-            stack.enter_context(root.locked(document.lock_timeout))
+            stack.enter_context(root.locked(document.lock_timeout, "lock_timeout"))
         reply = converge_all(root, document, document.in_turn(), check or root is None, context_of).reply
         if root is not None and reply.changed and not check and _is_finished(reply):
             seal(root, document, context_of)

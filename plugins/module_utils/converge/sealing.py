@@ -35,7 +35,10 @@ def _content(document: Document, context_of: ContextOf) -> Optional[bytes]:
     if all(credential.state != "present" for credential in document.credentials):
         # Nothing to vouch for; and where nothing is left, the seal should not be either.
         return None
-    unanswered = [replace(credential, answer=None) for credential in document.credentials]
+    # As the next check will be told, which nobody has asked for anything in particular.
+    unanswered = [
+        replace(one, answer=None, candidate=None, operation="converge", new_key=False) for one in document.credentials
+    ]
     with witnessed() as witness:
         # Opened once more: the way there is looked at, too.
         with open_directory(document.root, context_of=context_of) as root:

@@ -70,7 +70,7 @@ BAD = [
     (("credentials", 0, "key", "passphrase"), [1, "\ud800"]),
     (("credentials", 0, "key", "rotate"), [None, 1, "yes"]),
     (("credentials", 0, "previous_passphrases"), [None, [None], ["\udfff"]]),
-    (("credentials", 0, "renew_before"), [-1, 10**20, None, "1"]),
+    *((("credentials", 0, name), [-1, 10**20, None, "1"]) for name in ("renew_before", "renew_jitter", "renew_offset")),
     (("credentials", 0, "keep_generations"), [-1, None]),
     (("credentials", 0, "mode"), [None, 384]),
     (("credentials", 0, "owner"), [0, []]),

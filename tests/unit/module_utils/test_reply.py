@@ -16,13 +16,24 @@ from hypothesis import strategies as st
 from ansible_collections.mutual.tls.plugins.module_utils import reply as replies
 from ansible_collections.mutual.tls.plugins.module_utils.difference import Difference
 from ansible_collections.mutual.tls.plugins.module_utils.errors import ReplyError
-from ansible_collections.mutual.tls.plugins.module_utils.reply import CredentialReply, PendingRequest, Reply
+from ansible_collections.mutual.tls.plugins.module_utils.reply import CredentialReply, Event, PendingRequest, Reply
 
 NAMES = ["orders", "billing"]
 
 
 def _reply(**changes: Any) -> Reply:
-    orders = CredentialReply("orders", "active", True, (), 7, "PEM", None, None, "/etc/mtls/orders")
+    orders = CredentialReply(
+        "orders",
+        "active",
+        True,
+        (),
+        7,
+        "PEM",
+        None,
+        None,
+        "/etc/mtls/orders",
+        events=(Event("deployed", 7, "ab" * 32), Event("removed", None, None)),
+    )
     found = (Difference("key_missing", "key.pem", "", "a key"),)
     request = PendingRequest("CSR", "2026-11-21T12:00:00Z", "0a" * 32)
     billing = CredentialReply("billing", "request", True, found, None, None, request, None, "/etc/mtls/billing")
@@ -55,6 +66,7 @@ def _at(*path: Any) -> Callable[[Dict[str, Any], Any], None]:
     return change
 
 
+_EVENT = {"event": "deployed", "generation": 7, "fingerprint_sha256": None}
 BAD = [
     (_at("version"), [2, True, "1", None, 1.0]),
     (_at("changed"), [1, None, "yes"]),
@@ -74,6 +86,10 @@ BAD = [
         _at("credentials", 1, "request", "public_fingerprint"),
         [1, "", "0A" * 32, "0a" * 31, "0a" * 32 + "\n", ["0a" * 32]],
     ),
+    (_at("credentials", 0, "events"), [None, {}, [1], "x", [_EVENT] * 17, [{**_EVENT, "more": 1}]]),
+    (_at("credentials", 0, "events", 0, "event"), ["issued", "revoked", "", None, 1, []]),
+    (_at("credentials", 0, "events", 0, "generation"), [0, -1, "7", True, 10**30, 1.5]),
+    (_at("credentials", 0, "events", 0, "fingerprint_sha256"), ["", "AB" * 32, "ab" * 31, "ab" * 32 + "\n", 1]),
     (_at("credentials", 1, "differences"), [None, {}, [1], "x"]),
     (_at("credentials", 1, "differences", 0, "reason"), ["made_up", 1, None, []]),
     (_at("credentials", 1, "differences", 0, "was"), [None, 1, "x" * 70_000]),

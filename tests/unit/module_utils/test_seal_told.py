@@ -19,7 +19,7 @@ from ansible_collections.mutual.tls.plugins.module_utils import seal
 from ansible_collections.mutual.tls.plugins.module_utils.reply import decode
 from ansible_collections.mutual.tls.tests.unit.module_utils.sealed import SealedHost, sealed_host
 
-FREE = ("answer", "may_request")
+FREE = ("answer", "may_request", "may_renew", "candidate", "new_key")
 """What a credential is told in case that it needs a certificate: it does not count where none is needed."""
 
 

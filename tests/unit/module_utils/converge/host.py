@@ -83,6 +83,18 @@ def credential(**changes: Any) -> Dict[str, Any]:
         "links": [],
         "may_request": True,
         "answer": None,
+        "reload": [],
+        "reload_timeout": 60,
+        "verify": None,
+        "may_renew": True,
+        "operation": "converge",
+        "activation": "automatic",
+        "candidate": None,
+        "revoked": [],
+        "issuing_cas": [],
+        "new_key": False,
+        "renew_jitter": 0,
+        "renew_offset": 0,
         **ACCESS,
     }
     return {**base, **changes}
@@ -138,6 +150,7 @@ class Host:
         self.authority = Authority()
         self.partner = Authority("Partner CA")
         self.days: Tuple[float, float] = (-1, 90)
+        self.bundles = {"partner": [self.partner.der]}
 
     def document(self, *wanted: Dict[str, Any], names: Optional[List[str]] = None) -> Dict[str, Any]:
         return {
@@ -145,7 +158,7 @@ class Host:
             "root": str(self.root),
             "lock_timeout": 1,
             "names": names if names is not None else [item["name"] for item in wanted],
-            "authorities": {"partner": [self.partner.der]},
+            "authorities": self.bundles,
             "credentials": [copy.deepcopy(item) for item in wanted],
         }
 

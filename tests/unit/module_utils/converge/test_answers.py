@@ -45,7 +45,10 @@ def _changed(host: Host, csr: str, change: Callable[[List[str]], List[str]]) -> 
 
 
 BAD: Dict[str, Any] = {
-    "another request's": (lambda host, csr: host.authority.sign(_foreign_request()), "answers another request"),
+    "another request's": (
+        lambda host, csr: host.authority.sign(_foreign_request()),
+        "answers a request that is not there any more",
+    ),
     "another key's": (_other_key, "does not fit its key"),
     "expired": (lambda host, csr: host.authority.sign(csr, (-90, -1)), "not valid now"),
     "not yet valid": (lambda host, csr: host.authority.sign(csr, (1, 90)), "not valid now"),

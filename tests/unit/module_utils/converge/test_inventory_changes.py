@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
@@ -13,6 +14,7 @@ import pytest
 
 from ansible_collections.mutual.tls.plugins.module_utils import certificate as certificates
 from ansible_collections.mutual.tls.plugins.module_utils import jks, pkcs12, private_key
+from ansible_collections.mutual.tls.plugins.module_utils.converge import host as hosts
 from ansible_collections.mutual.tls.plugins.module_utils.store import KeyEntry, Store, TrustedEntry
 from ansible_collections.mutual.tls.tests.unit.module_utils.converge.host import (
     ACCESS,
@@ -377,6 +379,125 @@ def test_renewal_in_time(days: Tuple[float, float], renew_before: int, due: bool
     reply = host.converges(wanted)
     assert (reasons(reply), reply.changed) == ((["certificate_due"], True) if due else ([], False))
     assert reply.generation == (2 if due else 1)
+
+
+@pytest.mark.parametrize(
+    ("ends", "jitter", "offset", "due"),
+    [
+        # Of a lifetime of 90 days: due when 20 are left, and up to 10 earlier.
+        (31, 10 * DAY, 9 * DAY, False),
+        (28, 10 * DAY, 9 * DAY, True),
+        (28, 10 * DAY, 7 * DAY, False),
+        (21, 10 * DAY, 0, False),
+        (19, 10 * DAY, 0, True),
+        # Half of the lifetime is used at least: of 400 days, the 25 to spread over are left, and all have their share.
+        (46, 400 * DAY, 400 * DAY - 1, False),
+        (44, 400 * DAY, 400 * DAY - 1, True),
+        (33, 400 * DAY, 200 * DAY, False),
+        (32, 400 * DAY, 200 * DAY, True),
+        (21, 400 * DAY, 0, False),
+    ],
+)
+def test_renewals_of_a_fleet_are_spread(ends: int, jitter: int, offset: int, due: bool, tmp_path: Path) -> None:
+    host = Host(tmp_path / "root")
+    wanted = credential(renew_before=20 * DAY, renew_jitter=jitter, renew_offset=offset)
+    host.days = (ends - 90, ends)
+    assert host.run(wanted).state == "active"
+    host.days = (0, 90)
+    reply = host.converges(wanted)
+    assert (reasons(reply), reply.changed) == ((["certificate_due"], True) if due else ([], False))
+
+
+class TestWindow:
+    """A maintenance window is closed: `may_renew` is false."""
+
+    def host(self, tmp_path: Path, left: float = 20) -> Host:
+        host = Host(tmp_path / "root")
+        host.days = (left - 90, left)
+        assert host.run(credential()).state == "active"
+        host.days = (-1, 90)
+        return host
+
+    def test_what_is_due_is_told_of_and_waits(self, tmp_path: Path) -> None:
+        host = self.host(tmp_path)
+        reply = host.converges(credential(may_renew=False))
+        assert (reply.state, reply.changed, reasons(reply)) == ("active", False, ["certificate_due"])
+        assert (host.root / "orders/next").exists() is False
+        assert host.converges(credential()).generation == 2
+
+    def test_so_does_a_request_that_was_made_before(self, tmp_path: Path) -> None:
+        host = self.host(tmp_path)
+        asked = host.trip(credential()).credentials[0].request
+        assert asked is not None
+        before = host.listing()
+        reply = host.trip(credential(may_renew=False)).credentials[0]
+        assert (reply.state, reply.changed) == ("active", False)
+        assert reasons(reply) == ["certificate_due", "request_pending"]
+        assert host.listing() == before
+        again = host.trip(credential()).credentials[0].request
+        assert again == asked
+
+    def test_files_are_mended_meanwhile(self, tmp_path: Path) -> None:
+        host = self.host(tmp_path)
+        (host.current() / "app.conf").write_text("tampered")
+        reply = host.converges(credential(may_renew=False))
+        assert (reply.state, reply.changed, reply.generation) == ("active", True, 1)
+        assert set(reasons(reply)) == {"certificate_due", "config_changed"}
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"subject": [["CN", "new"]]}, "subject_changed"),
+            ({"operation": "rotate"}, "certificate_due"),
+        ],
+    )
+    def test_what_somebody_wants_does_not_wait(self, changes: Dict[str, Any], reason: str, tmp_path: Path) -> None:
+        host = self.host(tmp_path)
+        reply = host.run(credential(may_renew=False, **changes))
+        assert (reply.state, reply.generation) == ("active", 2)
+        assert reason in reasons(reply)
+
+    def test_another_ca_does_not_wait(self, tmp_path: Path) -> None:
+        host = self.host(tmp_path)
+        host.authority = Authority("Next CA")
+        issuing = [certificates.fingerprint(host.authority.certificate)]
+        reply = host.run(credential(may_renew=False, issuing_cas=issuing))
+        assert (reply.state, reply.generation) == ("active", 2)
+        assert "issuing_ca_changed" in reasons(reply)
+
+    def test_what_is_missing_or_has_expired_does_not_wait(self, tmp_path: Path) -> None:
+        host = Host(tmp_path / "root")
+        assert host.run(credential(may_renew=False)).generation == 1
+        for name in ("key.pem", "client.pem", "client.p12"):
+            (host.current() / name).unlink()
+        assert host.run(credential(may_renew=False)).generation == 2
+
+    def test_what_somebody_has_asked_for_goes_on_when_the_window_is_closed(self, tmp_path: Path) -> None:
+        host = self.host(tmp_path)
+        asked = host.trip(credential(may_renew=False, operation="rotate")).credentials[0].request
+        assert asked is not None
+        assert host.trip(credential(may_renew=False)).credentials[0].request == asked
+
+    def test_what_has_expired_does_not_wait(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        host = self.host(tmp_path)
+
+        class Later(datetime.datetime):
+            @classmethod
+            def now(cls, tz: Any = None) -> Any:
+                return datetime.datetime.now(tz) + datetime.timedelta(days=21)
+
+        monkeypatch.setattr(hosts, "datetime", Later)
+        host.days = (-1, 90)
+        reply = host.run(credential(may_renew=False))
+        assert (reply.state, reply.generation, reasons(reply)) == ("active", 2, ["certificate_expired"])
+
+    def test_an_answer_that_has_come_is_taken(self, tmp_path: Path) -> None:
+        """The window was open when the run began."""
+        host = self.host(tmp_path)
+        asked = host.trip(credential()).credentials[0].request
+        assert asked is not None and asked.pem is not None
+        answer = host.authority.sign(asked.pem, host.days)
+        assert host.trip(credential(may_renew=False, answer=answer)).credentials[0].generation == 2
 
 
 def test_expired_certificate_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

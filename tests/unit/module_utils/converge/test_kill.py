@@ -18,6 +18,7 @@ import pytest
 
 from ansible_collections.mutual.tls.plugins.module_utils import certificate as certificates
 from ansible_collections.mutual.tls.plugins.module_utils import jks, pkcs12, private_key, seal
+from ansible_collections.mutual.tls.plugins.module_utils.converge import proof, reloading
 from ansible_collections.mutual.tls.plugins.module_utils.store import KeyEntry, Store
 from ansible_collections.mutual.tls.tests.unit.module_utils.converge.host import (
     Host,
@@ -33,7 +34,7 @@ KILLED = 77
 FAILED = 78
 
 
-class _Bomb:
+class Bomb:
     """Ends the process at the n-th of the calls that it was put around."""
 
     def __init__(self, calls: int) -> None:
@@ -48,6 +49,15 @@ class _Bomb:
         def armed(*arguments: Any, **options: Any) -> Any:
             self.tick()
             return call(*arguments, **options)
+
+        return armed
+
+    def before_and_after(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def armed(*arguments: Any, **options: Any) -> Any:
+            self.tick()
+            result = call(*arguments, **options)
+            self.tick()
+            return result
 
         return armed
 
@@ -95,16 +105,21 @@ class _Bomb:
             setattr(os, name, self.around(getattr(os, name)))
         os.open = self.around_open(os.open)
         os.fdopen = self.around_fdopen(os.fdopen)
+        reloading.run = self.before_and_after(reloading.run)
+        proof.prove = self.before_and_after(proof.prove)
 
 
-def killed_at(step: int, work: Callable[[], Any]) -> bool:
-    """Do the work in a child process that ends itself at a step; False where the child got through before."""
+def killed_at(step: int, work: Callable[[], Any], may_fail: bool = False) -> bool:
+    """Do the work in a child process that ends itself at a step; False where the child got through before.
+
+    `may_fail`: the work may come to an error by itself, as one that is about failures does.
+    """
     child = os.fork()
     if child == 0:
         try:
-            _Bomb(step).arm()
+            Bomb(step).arm()
             reply = work()
-            os._exit(0 if all(item.error is None for item in reply.credentials) else FAILED)
+            os._exit(0 if may_fail or all(item.error is None for item in reply.credentials) else FAILED)
         except BaseException:
             os._exit(FAILED)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
