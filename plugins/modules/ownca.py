@@ -15,7 +15,8 @@ description:
   - Makes a root CA, or a root and an intermediate that issues, in a directory of the controller, with the ledger and
     the revocation list. Run it there, with C(delegate_to=localhost).
   - An existing CA is never replaced. Where O(subject), O(key), O(validity) or O(intermediate) are not what it was
-    created with, the module fails and says so; a wrong passphrase is an error, too.
+    created with, the module fails and says so; a wrong passphrase is an error, too. To go over to another CA, use
+    O(phase), best through the playbook C(mutual.tls.ownca), which looks at the hosts.
   - A run that was interrupted is completed by the next one, with the keys that are there.
   - Certificates are issued by the action M(mutual.tls.credential) through an issuer of type V(ownca).
 options:
@@ -26,6 +27,8 @@ options:
         encrypted key of the CA that issues), C(ledger.sqlite) and C(crl.pem).
       - With O(intermediate) there is C(root-key.pem), too. Once the CA exists, nothing needs that file before the next
         change of passphrase; keep it offline.
+      - Once a roll-over has begun, each CA has these files under names that begin with its number, as in C(2-key.pem).
+        C(ca.pem) then holds every root to trust, C(chain.pem) the chain of the CA that issues and C(crl.pem) all lists.
     type: path
     required: true
   state_directory:
@@ -85,9 +88,31 @@ options:
   crl_validity:
     description:
       - How long a revocation list is good. It is made anew when half of that has passed.
-      - No module revokes certificates yet, so the list is empty; it is there for servers that insist on one.
     type: str
     default: 30d
+  phase:
+    description:
+      - Takes the CA's roll-over to a new one into this phase. Nothing happens where it is in that phase already; any
+        other than the next one is an error. Without it the CAs are kept in the phase that they are in.
+      - V(add) makes the new CA that O(subject), O(key), O(validity) and O(intermediate) describe, which needs names
+        that the old one does not have. Both are to be trusted from then on. The old one issues.
+      - V(reissue) lets the new CA issue. V(retire) takes the old one out of what is to be trusted; its key is kept,
+        and its revocation list until the last of its certificates has ended.
+      - V(add) after V(retire) begins the next roll-over.
+    type: str
+    choices: [add, reissue, retire]
+  proof:
+    description:
+      - What the action M(mutual.tls.ca_rollover) has found on all hosts. V(reissue) and V(retire) need it, unless the
+        roll-over is in that phase already.
+    type: dict
+  gone:
+    description:
+      - Hosts that exist no more. A host that holds a valid certificate by the CA's ledger, but is not in the inventory,
+        keeps the next phase from coming, unless it is listed here.
+    type: list
+    elements: str
+    default: []
 author:
   - The mutual.tls authors (@mutual-tls)
 requirements:
@@ -104,6 +129,7 @@ notes:
     C(mutual.tls.mtls_ownca) does.
 seealso:
   - module: mutual.tls.credential
+  - module: mutual.tls.ca_rollover
 """
 
 EXAMPLES = r"""
@@ -150,10 +176,19 @@ certificates:
     fingerprint_sha256: {description: Of the certificate in DER., type: str}
     subject_alt_name: {description: Other names., type: list, elements: str}
     public_key: {description: The kind of its key., type: str}
+rollover:
+  description: The roll-over, also one that has ended; null where there never was one.
+  type: dict
+  returned: success
+  contains:
+    phase: {description: The phase that it is in., type: str}
+    since: {description: Since when., type: str}
+    trusted: {description: "SHA-256 fingerprints of the roots to trust, the oldest first.", type: list, elements: str}
+    issuing: {description: SHA-256 fingerprint of the CA certificate that issues., type: str}
 """
 
 from datetime import datetime, timezone
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -162,8 +197,11 @@ from ..module_utils.difference import describe, reasons
 from ..module_utils.errors import Error
 from ..module_utils.imports import require_cryptography
 from ..module_utils.invocation import discreet
-from ..module_utils.ownca.create import Outcome, converge
-from ..module_utils.ownca.options import argument_spec, own_ca
+from ..module_utils.ownca import proof
+from ..module_utils.ownca.create import Keys, Outcome
+from ..module_utils.ownca.options import argument_spec, own_ca, rollover_spec
+from ..module_utils.ownca.phases import RollOver
+from ..module_utils.ownca.rollover import converge
 from ..module_utils.state_directory import open_state_directory
 
 
@@ -175,10 +213,11 @@ def keep(options: Mapping[str, Any], check_mode: bool) -> Outcome:
     return converge(
         options["directory"],
         spec,
-        options["passphrase"],
-        options["previous_passphrase"],
+        Keys(options["passphrase"], options["previous_passphrase"]),
         datetime.now(timezone.utc),
         write=not check_mode,
+        phase=options["phase"],
+        found=proof.read(options["proof"], options["gone"]),
     )
 
 
@@ -189,6 +228,7 @@ def result(directory: str, outcome: Outcome) -> Dict[str, Any]:
         "directory": directory,
         "reasons": reasons(outcome.differences),
         "certificates": [summary(certificate) for certificate in outcome.certificates],
+        "rollover": _told(outcome.rollover),
         "diff": {
             "before": "".join(describe(one, one.was) + "\n" for one in outcome.differences),
             "after": "".join(describe(one, one.wanted) + "\n" for one in outcome.differences),
@@ -197,8 +237,19 @@ def result(directory: str, outcome: Outcome) -> Dict[str, Any]:
     }
 
 
+def _told(rollover: Optional[RollOver]) -> Optional[Dict[str, Any]]:
+    if rollover is None:
+        return None
+    return {
+        "phase": rollover.phase,
+        "since": "{0:%Y-%m-%dT%H:%M:%SZ}".format(rollover.since),
+        "trusted": [one.root for one in rollover.trusted],
+        "issuing": rollover.issuing.issuing,
+    }
+
+
 def main() -> None:
-    module = discreet(AnsibleModule)(argument_spec=argument_spec(), supports_check_mode=True)
+    module = discreet(AnsibleModule)(argument_spec={**argument_spec(), **rollover_spec()}, supports_check_mode=True)
     # Ansible masks the passphrase by its value wherever that occurs: a short one would garble names and dates.
     # Nothing here returns it, so there is nothing to mask, once the arguments are left out.
     module.no_log_values = set()

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.mutual.tls.plugins.module_utils import name, private_key, request
-from ansible_collections.mutual.tls.plugins.module_utils.ownca import create, issue
+from ansible_collections.mutual.tls.plugins.module_utils.ownca import create, issue, members, proof, rollover
 from ansible_collections.mutual.tls.plugins.module_utils.ownca.build import AuthoritySpec
 from ansible_collections.mutual.tls.plugins.module_utils.private_key import KeyKind
 from ansible_collections.mutual.tls.plugins.module_utils.request import RequestSpec
@@ -25,6 +25,10 @@ INTERMEDIATE = AuthoritySpec((("CN", "Corp Client Issuing CA"),), P256, timedelt
 CRL_VALIDITY = timedelta(days=30)
 ROOT_ONLY = create.OwnCaSpec(ROOT, None, CRL_VALIDITY)
 TWO_TIERS = create.OwnCaSpec(ROOT, INTERMEDIATE, CRL_VALIDITY)
+NEXT_ROOT = AuthoritySpec((("O", "Acme Inc"), ("CN", "Corp Client CA 2027")), P256, timedelta(days=7300))
+NEXT_INTERMEDIATE = AuthoritySpec((("CN", "Corp Client Issuing CA 2027"),), P384, timedelta(days=1825))
+NEXT_ROOT_ONLY = create.OwnCaSpec(NEXT_ROOT, None, CRL_VALIDITY)
+NEXT_TWO_TIERS = create.OwnCaSpec(NEXT_ROOT, NEXT_INTERMEDIATE, CRL_VALIDITY)
 SPEC = RequestSpec(name.normalize({"CN": "ops@acme.example", "O": "Acme Inc"}), ("DNS:orders.acme.example",))
 
 
@@ -38,6 +42,30 @@ def converge(
 ) -> create.Outcome:
     """One run of the module over a directory."""
     return create.converge(str(directory), spec, passphrase, previous, at, write)
+
+
+def roll(
+    directory: Path,
+    phase: Optional[str] = None,
+    spec: create.OwnCaSpec = NEXT_TWO_TIERS,
+    found: Optional[proof.Proof] = None,
+    at: datetime = NOW,
+    write: bool = True,
+    keys: create.Keys = create.Keys(PASSPHRASE, None),
+) -> create.Outcome:
+    """One run of the module over a directory with, or about to have, a roll-over."""
+    return rollover.converge(str(directory), spec, keys, at, write, phase, found)
+
+
+def proved(
+    directory: Path, phase: str, hosts: Optional[Mapping[str, Sequence[str]]] = None, gone: Sequence[str] = ()
+) -> proof.Proof:
+    """That these hosts, with what stands against it on each, are all that there are."""
+    found = members.read_members(str(directory)).rollover
+    if found is None:
+        raise AssertionError("no roll-over has begun")
+    listed = {host: tuple(objections) for host, objections in (hosts or {"web1": ()}).items()}
+    return proof.Proof(phase, found.new.root, listed, frozenset(gone))
 
 
 def reasons(outcome: create.Outcome) -> Dict[str, str]:

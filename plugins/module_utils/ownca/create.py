@@ -11,9 +11,10 @@ so, because a new key under an old name would leave every client with a certific
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Iterator, List, Optional, Tuple
 
@@ -30,12 +31,13 @@ from .build import BACKDATE, AuthoritySpec
 from .issue import Authority, check_usable
 from .layout import CHAIN, CRL, DIRECTORY_MODE, KEY, LEDGER, LOCK_TIMEOUT, MODES, ROOT, ROOT_CRL, ROOT_KEY, Place
 from .ledger import Ledger
+from .phases import RollOver
 from .publish import lacking, present_list, publish, publish_roots, roots_difference, roots_list
 
 _ENCRYPTION = "pbes2-aes256"
 _ROLL_OVER = (
-    "An existing CA is never replaced or changed. Either state what it has, or roll over: create a new CA in another "
-    "directory (as another issuer), have it trusted beside this one, move the credentials to it, then retire this one"
+    "An existing CA is never replaced or changed. Either state what it has, or roll over to a new one: run the "
+    "playbook mutual.tls.ownca with -e mtls_ca=<its name> -e mtls_ca_phase=add"
 )
 
 
@@ -49,11 +51,23 @@ class OwnCaSpec:
 
 
 @dataclass(frozen=True)
+class Keys:
+    """What opens the CAs' keys: `previous` those that `passphrase` does not."""
+
+    passphrase: str = field(repr=False)
+    previous: Optional[str] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What was different (and is not any more, unless in check mode), and the CA's certificates, root last."""
+    """What was different (and is not any more, unless in check mode), and the certificates of the CA that issues.
+
+    These have the root last. `rollover` is how far a roll-over is, None where there never was one.
+    """
 
     differences: Tuple[Difference, ...]
     certificates: Tuple[x509.Certificate, ...]
+    rollover: Optional[RollOver] = None
 
 
 def converge(
@@ -64,18 +78,19 @@ def converge(
     at: datetime,
     write: bool,
 ) -> Outcome:
-    """Create, complete or maintain the own CA in `directory`; without `write`, only tell what would be done.
+    """Create, complete or maintain an own CA that was never rolled over; without `write`, only tell what would be done.
 
     Raises InputError where an existing CA is not the one described or the description cannot be met,
     PassphraseError where no passphrase opens a key, IssuerError where the CA expired or lost files,
     DiskError and LockedError.
     """
-    _check_input(spec, passphrase)
-    with _opened(directory, write) as place:
-        return _Work(place, spec, passphrase, previous_passphrase, at, write).run()
+    check_input(spec, passphrase)
+    with opened(directory, write) as place:
+        return Work(place, spec, Keys(passphrase, previous_passphrase), at, write).run()
 
 
-def _check_input(spec: OwnCaSpec, passphrase: str) -> None:
+def check_input(spec: OwnCaSpec, passphrase: str) -> None:
+    """Raise InputError, naming the option, for what no own CA can be made with."""
     if not passphrase:
         raise InputError("passphrase: must not be empty: it protects the CA's key")
     if not spec.root.subject:
@@ -88,7 +103,7 @@ def _check_input(spec: OwnCaSpec, passphrase: str) -> None:
 
 
 @contextmanager
-def _opened(path: str, write: bool) -> Iterator[Place]:
+def opened(path: str, write: bool) -> Iterator[Place]:
     """The directory, locked; where check mode finds none, a place with nothing in it."""
     path = os.path.realpath(path)
     if not write and not os.path.lexists(path):
@@ -103,22 +118,26 @@ def _opened(path: str, write: bool) -> Iterator[Place]:
         yield place
 
 
-class _Work:
-    """One run over one directory."""
+class Work:
+    """One run over one CA in a directory.
+
+    `established` says whether it exists, completely; if not given, the ledger tells, which it alone has then. `remedy`
+    is what to do where it is not the one described.
+    """
 
     def __init__(
         self,
         place: Place,
         spec: OwnCaSpec,
-        passphrase: str,
-        previous_passphrase: Optional[str],
+        keys: Keys,
         at: datetime,
         write: bool,
+        established: Optional[bool] = None,
+        remedy: str = _ROLL_OVER,
     ) -> None:
         self._place = place
         self._spec = spec
-        self._passphrase = passphrase
-        self._previous = previous_passphrase
+        self._keys = keys
         self._at = at
         self._write = write
         self._differences: List[Difference] = []
@@ -127,7 +146,9 @@ class _Work:
         self._root_key: Optional[Any] = None
         self._roots_list: Optional[Difference] = None
         self._ledger = Ledger(place.path_of(LEDGER))
-        self._established = self._ledger.exists()
+        self._has_ledger = self._ledger.exists()
+        self._established = self._has_ledger if established is None else established
+        self._remedy = remedy
 
     def run(self) -> Outcome:
         self._check_files()
@@ -141,31 +162,32 @@ class _Work:
         self._modes()
         for name, content in self._pending:
             self._place.put(name, content)
-        if not self._established:
+        if not self._has_ledger:
             self._changed("file_missing", LEDGER, "", "present")
             if self._write:
                 self._ledger.create()
                 self._place.set_mode(LEDGER)
-        self._lists(Authority(self._place.path, tuple(chain), key, self._ledger))
+        self._lists(Authority(self._place.path, tuple(chain), key, self._ledger, self._place.number))
         return Outcome(tuple(self._differences), tuple(chain))
 
     def _check_files(self) -> None:
-        if not self._established:
+        if self._established:
+            for name in (ROOT, CHAIN, KEY):
+                if not self._place.has(name):
+                    raise IssuerError(self._lost(name))
+            return
+        if not self._has_ledger:
             if self._place.has(CRL) or self._place.has(ROOT_CRL):
                 raise IssuerError(self._lost(LEDGER))
             self._check_foreign()
-            if self._spec.intermediate is None and self._place.has(ROOT_KEY):
-                raise InputError(
-                    "{0} was left by an unfinished own CA with an intermediate; state the intermediate, or remove the "
-                    "file: that CA has issued nothing".format(self._place.path_of(ROOT_KEY))
-                )
-            return
-        for name in (ROOT, CHAIN, KEY):
-            if not self._place.has(name):
-                raise IssuerError(self._lost(name))
+        if self._spec.intermediate is None and self._place.has(ROOT_KEY):
+            raise InputError(
+                "{0} was left by an unfinished own CA with an intermediate; state the intermediate, or remove the "
+                "file: that CA has issued nothing".format(self._place.path_of(ROOT_KEY))
+            )
 
     def _check_foreign(self) -> None:
-        foreign = [name for name in self._place.names() if not name.startswith(LEDGER) and name not in MODES]
+        foreign = self._place.foreign_names()
         if foreign:
             raise InputError(
                 "directory: {0} holds no own CA, but other things ({1}); name an empty or a new directory".format(
@@ -218,26 +240,26 @@ class _Work:
         """The key in a file, made where it may be; encrypted anew where another passphrase opened it."""
         if not self._place.has(name):
             key = private_key.generate(spec.key)
-            self._create(name, private_key.dump(key, "pkcs8", self._passphrase))
+            self._create(name, private_key.dump(key, "pkcs8", self._keys.passphrase))
             return key
         loaded, current = self._load_key(name)
         if not current or loaded.encryption != _ENCRYPTION:
             self._changed("key_passphrase_changed", name, "another passphrase or encryption", "passphrase")
-            self._pending.append((name, private_key.dump(loaded.key, "pkcs8", self._passphrase)))
+            self._pending.append((name, private_key.dump(loaded.key, "pkcs8", self._keys.passphrase)))
         return loaded.key
 
     def _load_key(self, name: str) -> Tuple[private_key.LoadedKey, bool]:
         content = self._place.read(name)
         try:
-            return private_key.load(content, self._passphrase), True
+            return private_key.load(content, self._keys.passphrase), True
         except PassphraseError:
-            if self._previous is None:
+            if self._keys.previous is None:
                 raise PassphraseError(
                     "passphrase does not open {0}; correct it, or, if it was changed, state the old one as "
                     "previous_passphrase".format(self._place.path_of(name))
                 ) from None
         try:
-            return private_key.load(content, self._previous), False
+            return private_key.load(content, self._keys.previous), False
         except PassphraseError:
             raise PassphraseError(
                 "neither passphrase nor previous_passphrase opens {0}".format(self._place.path_of(name))
@@ -269,7 +291,7 @@ class _Work:
         if chain is not None and len(chain) != (1 if self._spec.intermediate is None else 2):
             raise InputError(
                 "intermediate: the own CA in {0} was created {1} one. {2}".format(
-                    self._place.path, "without" if len(chain) == 1 else "with", _ROLL_OVER
+                    self._place.path, "without" if len(chain) == 1 else "with", self._remedy
                 )
             )
 
@@ -289,7 +311,7 @@ class _Work:
             if current != wanted:
                 raise InputError(
                     "{0}{1}: the own CA in {2} has {3}, but {4} is stated. {5}".format(
-                        option, name, self._place.path, current, wanted, _ROLL_OVER
+                        option, name, self._place.path, current, wanted, self._remedy
                     )
                 )
 
@@ -302,18 +324,18 @@ class _Work:
 
     def _lists(self, authority: Authority) -> None:
         if self._roots_list is not None:
-            self._differences.append(self._roots_list)
+            self._add(self._roots_list)
             if self._write:
                 publish_roots(authority, self._place, self._root_key, self._at)
         # What is to be made anew leads to another list as well, also where nothing is written.
         above = None if self._roots_list is not None else roots_list(self._place, authority.certificates)
-        revocations = self._ledger.revocations(self._at) if self._established else []
+        revocations = authority.revocations(self._at) if self._has_ledger else []
         found = crl.difference(
             present_list(self._place), authority.issuing, revocations, self._spec.crl_validity, self._at, above
         )
         if found is None:
             return
-        self._differences.append(found)
+        self._add(found)
         if self._write:
             publish(authority, self._place, self._spec.crl_validity, self._at)
 
@@ -322,11 +344,14 @@ class _Work:
         self._pending.append((name, content))
 
     def _changed(self, reason: str, where: str, was: str, wanted: str) -> None:
-        self._differences.append(Difference(reason, where, was, wanted))
+        self._add(Difference(reason, where, was, wanted))
+
+    def _add(self, difference: Difference) -> None:
+        self._differences.append(dataclasses.replace(difference, where=self._place.name_of(difference.where)))
 
     def _lost(self, name: str) -> str:
         return (
             "the own CA in {0} has lost its {1}; restore it from the backup: a new one cannot stand in for it".format(
-                self._place.path, name
+                self._place.path, self._place.name_of(name)
             )
         )

@@ -12,11 +12,13 @@ intermediate is replaced by a roll-over and not revoked.
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import Any, Optional, Sequence
+from typing import Any, List, Optional, Sequence
 
 from .. import certificate, signature
 from ..difference import Difference
+from ..errors import FormatError
 from ..imports import serialization, x509
+from ..pem import blocks
 from ..request import signature_hash
 from .build import BACKDATE, issuer_identifier
 from .layout import CRL, ROOT_CRL
@@ -98,6 +100,22 @@ def validity_of(content: Optional[bytes], issuer: x509.Certificate) -> Optional[
     """For how long a revocation list was made; None where it is none of this CA's."""
     crl = None if content is None else _own(content, issuer)
     return None if crl is None else _length(crl)
+
+
+def lists_of(content: Optional[bytes], where: str) -> List[x509.CertificateRevocationList]:
+    """Every list in a file; none where there is no file or it is damaged."""
+    try:
+        return [x509.load_der_x509_crl(block.der(where)) for block in blocks(content or b"", where)]
+    except (FormatError, ValueError):
+        return []
+
+
+def is_on(lists: Sequence[x509.CertificateRevocationList], leaf: x509.Certificate) -> bool:
+    """Whether one of the lists, of the CA that a certificate names as its issuer, holds the certificate."""
+    return any(
+        one.issuer == leaf.issuer and one.get_revoked_certificate_by_serial_number(leaf.serial_number) is not None
+        for one in lists
+    )
 
 
 def _own(content: bytes, issuer: x509.Certificate) -> Optional[x509.CertificateRevocationList]:

@@ -13,30 +13,37 @@ from datetime import datetime, timedelta
 from typing import Any, List, Optional, Sequence, Tuple
 
 from .. import certificate, chain, private_key
-from ..certificate import load_all
-from ..errors import DiskError, FormatError, InputError, IssuerError, PassphraseError, PolicyError, UnsupportedError
-from ..files import open_directory
+from ..errors import FormatError, InputError, IssuerError, PassphraseError, PolicyError, UnsupportedError
 from ..imports import serialization, x509
 from ..name import render
 from ..request import RequestSpec, signature_is_valid
 from . import build
 from .layout import CHAIN, KEY, LEDGER, Place
-from .ledger import Entry, Ledger, Writer
+from .ledger import Entry, Ledger, Revocation, Writer
+from .members import Member, members_of, read_members, reading
 
 
 @dataclass(frozen=True)
 class Authority:
-    """An own CA, opened: its certificates (the one that issues first, the root last), its key and its ledger."""
+    """An own CA, opened: its certificates (the one that issues first, the root last), its key and its ledger.
+
+    `number` tells it from the others with which it shares the ledger; None where there are none.
+    """
 
     directory: str
     certificates: Tuple[x509.Certificate, ...]
     key: Any = field(repr=False)
     ledger: Ledger = field(repr=False)
+    number: Optional[int] = None
 
     @property
     def issuing(self) -> x509.Certificate:
         """The certificate whose key signs."""
         return self.certificates[0]
+
+    def revocations(self, at: datetime) -> List[Revocation]:
+        """What belongs on its revocation list at a moment (aware)."""
+        return self.ledger.revocations(at, None if self.number is None else self.issuing)
 
 
 @dataclass(frozen=True)
@@ -55,24 +62,9 @@ class Order:
     in_use: Optional[x509.Certificate] = None
 
 
-def exists(directory: str) -> bool:
-    """Whether an own CA was created, completely, in a directory."""
-    return os.path.isdir(directory) and Ledger(os.path.join(directory, LEDGER)).exists()
-
-
 def read_certificates(directory: str) -> List[x509.Certificate]:
-    """An own CA's certificates, the one that issues first, the root last. Raises IssuerError."""
-    path = os.path.join(directory, CHAIN)
-    if not exists(directory):
-        raise IssuerError(
-            "there is no own CA in {0}; create it with the playbook mutual.tls.ownca or the module "
-            "mutual.tls.ownca, or correct the issuer's directory".format(directory)
-        )
-    try:
-        with open_directory(os.path.realpath(directory)) as opened:
-            return load_all(Place(directory, opened, write=False).read(CHAIN), path)
-    except (DiskError, FormatError) as error:
-        raise IssuerError("cannot use the own CA: {0}; restore {1} from the backup".format(error, path)) from error
+    """The certificates of the CA that issues, the one that does it first, its root last. Raises IssuerError."""
+    return list(read_members(directory).issuing.certificates)
 
 
 def check_usable(certificates: Sequence[x509.Certificate], directory: str, at: datetime) -> None:
@@ -106,16 +98,21 @@ def check_dates(certificates: Sequence[x509.Certificate], directory: str, at: da
             )
 
 
-def open_authority(directory: str, passphrase: str, at: datetime) -> Authority:
-    """Open an own CA for issuing.
+def open_authority(directory: str, passphrase: str, at: datetime, of: Optional[x509.Certificate] = None) -> Authority:
+    """Open the CA that issues, or with `of` the one that has issued this client's certificate.
 
     Raises IssuerError where it is missing, expired, damaged or its key is not the certificate's,
     PassphraseError where the passphrase does not open its key.
     """
-    certificates = read_certificates(directory)
-    check_usable(certificates, directory, at)
-    key = _open_key(certificates, directory, passphrase)
-    return Authority(directory, tuple(certificates), key, Ledger(os.path.join(directory, LEDGER)))
+
+    def opened(place: Place) -> Tuple[Member, Any]:
+        members = members_of(place)
+        member = members.issuing if of is None else members.issuer_of(of) or members.issuing
+        check_usable(member.certificates, directory, at)
+        return member, _open_key(member, place, passphrase)
+
+    member, key = reading(directory, opened)
+    return Authority(directory, member.certificates, key, Ledger(os.path.join(directory, LEDGER)), member.number)
 
 
 def check_ready(directory: str, passphrase: str, at: datetime) -> None:
@@ -123,27 +120,33 @@ def check_ready(directory: str, passphrase: str, at: datetime) -> None:
 
     It verifies no signatures: this runs for each host, also where nothing is to be issued.
     """
-    certificates = read_certificates(directory)
-    check_dates(certificates, directory, at)
-    _open_key(certificates, directory, passphrase)
+
+    def check(place: Place) -> None:
+        member = members_of(place).issuing
+        check_dates(member.certificates, directory, at)
+        _open_key(member, place, passphrase)
+
+    reading(directory, check)
 
 
-def _open_key(certificates: Sequence[x509.Certificate], directory: str, passphrase: str) -> Any:
-    path = os.path.join(directory, KEY)
+def _open_key(member: Member, directory: Place, passphrase: str) -> Any:
+    place = member.place(directory)
+    path = place.path_of(KEY)
     try:
-        with open_directory(os.path.realpath(directory)) as opened:
-            loaded = private_key.load(Place(directory, opened, write=False).read(KEY), passphrase)
+        loaded = private_key.load(place.read(KEY), passphrase)
     except PassphraseError as error:
         raise PassphraseError(
             "the passphrase of the own CA does not open {0}; correct it in the inventory".format(path)
         ) from error
-    except (DiskError, FormatError, UnsupportedError) as error:
+    except (FormatError, UnsupportedError) as error:
         raise IssuerError(
             "cannot use the own CA's key {0}: {1}; restore it from the backup".format(path, error)
         ) from error
-    if private_key.public_fingerprint(loaded.key.public_key()) != certificate.public_fingerprint(certificates[0]):
+    if private_key.public_fingerprint(loaded.key.public_key()) != certificate.public_fingerprint(member.issuing):
         raise IssuerError(
-            "{0} is not the key of the first certificate in {1}; restore both from one backup".format(path, CHAIN)
+            "{0} is not the key of the first certificate in {1}; restore both from one backup".format(
+                path, place.name_of(CHAIN)
+            )
         )
     return loaded.key
 

@@ -10,12 +10,17 @@ root-key.pem    only with an intermediate: the root's key, encrypted; may be kep
 ledger.sqlite   what was issued to whom, and what was revoked
 crl.pem         the revocation list of the CA that issues; with an intermediate the root's list follows
 root-crl.pem    only with an intermediate: the root's revocation list
+
+Once a roll-over has begun there are several CAs in the directory. Each has a number, and all of these files but the
+ledger under names that begin with it, as in `2-key.pem`. rollover.json says which of them issues. Under their own
+names are then, for others to use, ca.pem (every root to trust, the oldest first), chain.pem (a copy of that of the
+CA that issues) and crl.pem (the lists of all).
 """
 
 from __future__ import annotations
 
 import os
-from typing import List, Optional
+from typing import Dict, List, Optional
 
 from ..errors import IssuerError
 from ..files import Attributes, Directory, is_temporary
@@ -27,8 +32,20 @@ ROOT_KEY = "root-key.pem"
 LEDGER = "ledger.sqlite"
 CRL = "crl.pem"
 ROOT_CRL = "root-crl.pem"
+STATE = "rollover.json"
 
-MODES = {ROOT: 0o644, CHAIN: 0o644, KEY: 0o600, ROOT_KEY: 0o600, LEDGER: 0o600, CRL: 0o644, ROOT_CRL: 0o644}
+MODES = {
+    ROOT: 0o644,
+    CHAIN: 0o644,
+    KEY: 0o600,
+    ROOT_KEY: 0o600,
+    LEDGER: 0o600,
+    CRL: 0o644,
+    ROOT_CRL: 0o644,
+    STATE: 0o644,
+}
+SHARED = (LEDGER, STATE)
+"""Files that all CAs of a directory share."""
 DIRECTORY_MODE = 0o700
 LOCK_TIMEOUT = 60.0
 
@@ -38,20 +55,38 @@ _CRL_LIMIT = 64 << 20
 
 
 class Place:
-    """An own CA's directory, opened; without `directory` one that does not exist yet, as check mode sees it."""
+    """An own CA's directory, opened; without `directory` one that does not exist yet, as check mode sees it.
 
-    def __init__(self, path: str, directory: Optional[Directory], write: bool) -> None:
+    With a `number` it is about one CA of several. Without `write` nothing reaches the disk, but what was to be written
+    is read back, so that a prediction goes the way of a run.
+    """
+
+    def __init__(self, path: str, directory: Optional[Directory], write: bool, number: Optional[int] = None) -> None:
         self.path = path
         self._directory = directory
         self._write = write
+        self.number = number
+        self._predicted: Dict[str, bytes] = {}
+
+    def member(self, number: int) -> Place:
+        """The same directory, as the place of the CA with this number."""
+        place = Place(self.path, self._directory, self._write, number)
+        place._predicted = self._predicted
+        return place
+
+    def name_of(self, name: str) -> str:
+        """What one of the CA's files is called here."""
+        return name if name in SHARED or self.number is None else "{0}-{1}".format(self.number, name)
 
     def path_of(self, name: str) -> str:
         """The path of one of the CA's files."""
-        return os.path.join(self.path, name)
+        return os.path.join(self.path, self.name_of(name))
 
     def mode(self, name: str) -> Optional[int]:
         """The permission bits of a file; None where it does not exist."""
-        entry = self._directory.entry(name) if self._directory is not None else None
+        if self.name_of(name) in self._predicted:
+            return MODES[name]
+        entry = self._directory.entry(self.name_of(name)) if self._directory is not None else None
         if entry is None:
             return None
         if entry.kind != "file":
@@ -64,24 +99,33 @@ class Place:
 
     def read(self, name: str) -> bytes:
         """The content of a file that is there. Raises DiskError, FormatError where it is too large."""
+        if self.name_of(name) in self._predicted:
+            return self._predicted[self.name_of(name)]
         if self._directory is None:
             raise IssuerError("{0} is missing".format(self.path_of(name)))
-        return self._directory.read(name, _CRL_LIMIT if name == CRL else _LIMIT)
+        return self._directory.read(self.name_of(name), _CRL_LIMIT if name == CRL else _LIMIT)
 
     def put(self, name: str, content: bytes) -> None:
-        """Write a file, whole or not at all; nothing in check mode."""
+        """Write a file, whole or not at all; in check mode only remember it."""
+        if not self._write:
+            self._predicted[self.name_of(name)] = content
+        elif self._directory is not None:
+            self._directory.write(self.name_of(name), content, self._attributes(name))
+
+    def remove(self, name: str) -> None:
+        """Remove a file; nothing in check mode."""
         if self._write and self._directory is not None:
-            self._directory.write(name, content, self._attributes(name))
+            self._directory.remove(self.name_of(name))
 
     def set_mode(self, name: str) -> None:
         """Give a file the mode it should have; nothing in check mode."""
         if self._write and self._directory is not None:
-            self._directory.set_attributes(name, self._attributes(name))
+            self._directory.set_attributes(self.name_of(name), self._attributes(name))
 
-    def names(self) -> List[str]:
-        """Every name in the directory but those of unfinished files."""
+    def foreign_names(self) -> List[str]:
+        """Every name in the directory that no own CA without a roll-over has, without unfinished files."""
         names = self._directory.names() if self._directory is not None else []
-        return [name for name in names if not is_temporary(name)]
+        return [name for name in names if not is_temporary(name) and not name.startswith(LEDGER) and name not in MODES]
 
     def remove_unfinished(self) -> None:
         """Remove what a killed run left; nothing in check mode. The caller holds the directory's lock."""

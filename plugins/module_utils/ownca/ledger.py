@@ -14,10 +14,12 @@ import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Iterator, List, Optional, Sequence
+from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Sequence
 
+from .. import certificate as certificates
 from ..database import Schema, is_filled, select, transaction
 from ..errors import InputError
+from ..imports import x509
 
 _COLUMNS = (
     "serial, host, credential, public_fingerprint, request_digest, csr_digest, issued_at, not_before, not_after, "
@@ -185,16 +187,61 @@ class Ledger:
         with transaction(self._path, _SCHEMA, create=False) as connection:
             yield Writer(connection)
 
-    def revocations(self, at: datetime) -> List[Revocation]:
-        """Every revoked certificate that has not expired at `at`, by serial number."""
+    def revocations(self, at: datetime, issuing: Optional[x509.Certificate] = None) -> List[Revocation]:
+        """Every revoked certificate that has not expired at `at`, by serial number.
+
+        With `issuing`, where several CAs share the ledger, those only that this CA certificate's key has signed.
+        """
         rows = select(
             self._path,
             _SCHEMA,
-            "SELECT serial, revoked_at, reason FROM certificate WHERE status = 'revoked' AND not_after >= ? "
-            "ORDER BY serial",
+            "SELECT serial, revoked_at, reason, {0} FROM certificate WHERE status = 'revoked' AND not_after >= ? "
+            "ORDER BY serial".format("NULL" if issuing is None else "certificate"),
             _text(at),
         )
-        return [Revocation(serial, _time(revoked_at), reason) for serial, revoked_at, reason in rows]
+        return [
+            Revocation(serial, _time(revoked_at), reason)
+            for serial, revoked_at, reason, der in rows
+            if issuing is None or is_of(der, issuing)
+        ]
+
+    def holders(self, at: datetime) -> List[str]:
+        """The hosts with a certificate that is neither revoked nor expired at `at`, by name."""
+        rows = select(
+            self._path,
+            _SCHEMA,
+            "SELECT DISTINCT host FROM certificate WHERE status = 'issued' AND not_after >= ? ORDER BY host",
+            _text(at),
+        )
+        return [str(host) for (host,) in rows]
+
+    def last_end(self) -> Optional[datetime]:
+        """When the last of all certificates ends; None where there are none."""
+        ((last,),) = select(self._path, _SCHEMA, "SELECT MAX(not_after) FROM certificate")
+        return None if last is None else _time(last)
+
+    def revoked_of(self, host: str, at: datetime) -> Dict[str, FrozenSet[str]]:
+        """The serial numbers of a host's certificates that were revoked and have not expired at `at`, by credential."""
+        rows = select(
+            self._path,
+            _SCHEMA,
+            "SELECT credential, serial FROM certificate WHERE host = ? AND status = 'revoked' AND not_after >= ?",
+            host,
+            _text(at),
+        )
+        found: Dict[str, FrozenSet[str]] = {}
+        for credential, serial in rows:
+            found[credential] = found.get(credential, frozenset()) | {serial}
+        return found
+
+    def compromised(self, public_fingerprint: str) -> Optional[Revocation]:
+        """The first revocation, of any certificate for this key, that says that others have the key; None if none."""
+        query = (
+            "SELECT serial, revoked_at, reason FROM certificate WHERE status = 'revoked' AND public_fingerprint = ? "
+            "AND reason = ? ORDER BY revoked_at LIMIT 1"
+        )
+        rows = select(self._path, _SCHEMA, query, public_fingerprint, KEY_COMPROMISE)
+        return Revocation(rows[0][0], _time(rows[0][1]), rows[0][2]) if rows else None
 
     def entries(
         self,
@@ -219,6 +266,12 @@ class Ledger:
             _COLUMNS, " WHERE " if conditions else "", " AND ".join(conditions)
         )
         return [_entry(row) for row in select(self._path, _SCHEMA, query, *parameters)]
+
+
+def is_of(der: bytes, issuing: x509.Certificate) -> bool:
+    """Whether a certificate in the ledger (DER) was signed by this CA certificate's key: all of them name it."""
+    signed_by = certificates.authority_key_identifier(certificates.from_der(der))
+    return signed_by is not None and signed_by == certificates.subject_key_identifier(issuing)
 
 
 def normal_serial(text: str) -> str:

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..private_key import CURVES, RSA_SIZES, KeyKind
 from .build import AuthoritySpec
 from .create import OwnCaSpec
+from .phases import PHASES
 
 _RSA_DEFAULT = 4096
 _CURVE_DEFAULT = "secp384r1"
@@ -23,7 +24,7 @@ _KEY = {
 
 
 def argument_spec() -> Dict[str, Dict[str, Any]]:
-    """The options of the module `ownca`, as Ansible's argument spec takes them."""
+    """The options that describe an own CA, as Ansible's argument spec takes them."""
     return {
         "directory": {"type": "path", "required": True},
         "state_directory": {"type": "path"},
@@ -42,6 +43,15 @@ def argument_spec() -> Dict[str, Dict[str, Any]]:
             },
         },
         "crl_validity": {"type": "str", "default": "30d"},
+    }
+
+
+def rollover_spec() -> Dict[str, Dict[str, Any]]:
+    """The options of the module `ownca` that are about a run, not about the CA."""
+    return {
+        "phase": {"type": "str", "choices": list(PHASES)},
+        "proof": {"type": "dict"},
+        "gone": {"type": "list", "elements": "str", "default": []},
     }
 
 

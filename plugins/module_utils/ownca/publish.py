@@ -23,7 +23,7 @@ def publish(authority: Authority, place: Place, crl_validity: timedelta, at: dat
     above = roots_list(place, authority.certificates)
     with authority.ledger.writing() as ledger:
         number = ledger.next_crl_number()
-    revocations = authority.ledger.revocations(at)
+    revocations = authority.revocations(at)
     place.put(CRL, crl.build(authority.issuing, authority.key, revocations, number, crl_validity, at) + above)
 
 
@@ -42,7 +42,7 @@ def complete(authority: Authority, place: Place, at: datetime) -> bool:
     content = present_list(place)
     validity = crl.validity_of(content, authority.issuing) or _DEFAULT_VALIDITY
     above = roots_list(place, authority.certificates)
-    revocations = authority.ledger.revocations(at)
+    revocations = authority.revocations(at)
     found = crl.difference(content, authority.issuing, revocations, validity, at, above)
     # A list that is merely due is for the run that keeps the CA.
     if found is None or found.reason == "crl_due":
@@ -76,6 +76,8 @@ def lacking(place: Place, found: Difference) -> str:
     return (
         "the root's revocation list {0} is {1}: servers that check the whole chain would refuse everybody. Restore it "
         "from the backup, or run the playbook mutual.tls.ownca with {2} in its place for once".format(
-            place.path_of(ROOT_CRL), "missing" if found.reason == "crl_missing" else found.was, ROOT_KEY
+            place.path_of(ROOT_CRL),
+            "missing" if found.reason == "crl_missing" else found.was,
+            place.name_of(ROOT_KEY),
         )
     )

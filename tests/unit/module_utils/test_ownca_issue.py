@@ -21,7 +21,7 @@ from ansible_collections.mutual.tls.plugins.module_utils.errors import (
     PolicyError,
 )
 from ansible_collections.mutual.tls.plugins.module_utils.imports import hashes, oid, serialization, x509
-from ansible_collections.mutual.tls.plugins.module_utils.ownca import issue, revoke
+from ansible_collections.mutual.tls.plugins.module_utils.ownca import issue, members, revoke
 from ansible_collections.mutual.tls.plugins.module_utils.request import RequestSpec
 from ansible_collections.mutual.tls.tests.unit import own_ca as ca
 
@@ -228,7 +228,7 @@ class TestTheSameRequest:
 class TestOpening:
     def test_no_ca(self, tmp_path: Path) -> None:
         for path in (tmp_path, tmp_path / "missing"):
-            assert not issue.exists(str(path))
+            assert not members.exists(str(path))
             with pytest.raises(IssuerError, match=r"no own CA in .*; create it with the playbook mutual.tls.ownca"):
                 issue.open_authority(str(path), "p", ca.NOW)
 

@@ -217,6 +217,8 @@ def test_killed_anywhere_whoever_comes_next_completes_it(tmp_path: Path, before_
         is_listed = serial in listed(directory)
         assert entry.revocation is not None or not is_listed
         healed.add((entry.revocation is not None, is_listed))
+        left = revoke.unlisted(str(directory), "web1", "orders", ca.NOW)
+        assert [one.serial for one in left] == ([serial] if entry.revocation is not None and not is_listed else [])
         for name, heal in (
             ("keep", lambda directory: ca.converge(directory)),
             ("again", lambda directory: revoked(directory, leaf)),

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from ansible_collections.mutual.tls.plugins.module_utils.errors import InputError
-from ansible_collections.mutual.tls.plugins.module_utils.ownca.options import argument_spec
+from ansible_collections.mutual.tls.plugins.module_utils.ownca.options import argument_spec, rollover_spec
 from ansible_collections.mutual.tls.plugins.plugin_utils.own_cas import descriptions, keepers
 
 CORP = {"name": "corp", "passphrase": "p4ss", "previous_passphrase": "0ld", "subject": {"CN": "A"}}
@@ -88,4 +88,4 @@ def test_the_role_documents_the_modules_options(repository: Path) -> None:
     assert set(documented) == {"name", *argument_spec()} - {"state_directory"}
     assert all(documented[key]["no_log"] for key in documented if "passphrase" in key)
     tasks = yaml.safe_load((repository / "roles/mtls_ownca/tasks/main.yml").read_text(encoding="utf-8"))
-    assert set(tasks[-1]["mutual.tls.ownca"]) == set(argument_spec())
+    assert set(tasks[-1]["mutual.tls.ownca"]) == {*argument_spec(), *rollover_spec()}
