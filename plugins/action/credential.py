@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the mutual.tls authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action `credential`: runs on the controller and drives the host's half, twice at most."""
+"""The action `credential`: runs on the controller and drives the host's half, once or twice as a rule."""
 
 from __future__ import annotations
 
@@ -13,20 +13,41 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Seque
 
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
 
-from ..module_utils.document import Answer, Document
-from ..module_utils.errors import DependencyError, Error, InputError, ReplyError
-from ..module_utils.imports import PACKAGE, require_cryptography
+from ..module_utils.document import Document
+from ..module_utils.errors import DependencyError, Error
+from ..module_utils.imports import require_cryptography
 from ..module_utils.reply import CredentialReply, Reply, decode
 from ..module_utils.state_directory import StateDirectory, open_state_directory
-from ..plugin_utils import authorities, exposure, issuing, launch, packages, results, wire
+from ..plugin_utils import (
+    authorities,
+    exposure,
+    first_trip,
+    issuing,
+    launch,
+    operations,
+    packages,
+    pipelining,
+    renewal,
+    results,
+    revoking,
+    rolling_back,
+    wire,
+)
+from ..plugin_utils.desk import Desk
 from ..plugin_utils.facts import check_facts
 from ..plugin_utils.inventory import Inventory, read_inventory
 from ..plugin_utils.issuers import selector
 from ..plugin_utils.issuers.base import Issuer
+from ..plugin_utils.operations import Operation
 from ..plugin_utils.plain import plain
+from ..plugin_utils.quota import Quota, limits_of
+from ..plugin_utils.refusal import refusal
 from ..plugin_utils.registry import Registry
-from ..plugin_utils.rendering import Renderer, harmless
+from ..plugin_utils.rendering import Renderer
+from ..plugin_utils.spelling import check_spelling
+from ..plugin_utils.trail import Trail
 
 _DOCUMENTATION = "mutual.tls.credential"
 _STATE_DIRECTORY = "mtls"
@@ -37,6 +58,9 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
     _requires_connection = True
+
+    _trail: Trail
+    _desk: Desk
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         """Ansible's entry point."""
@@ -49,48 +73,77 @@ class ActionModule(ActionBase):
 
     def _run(self, variables: Dict[str, Any]) -> Dict[str, Any]:
         check_facts(variables)
-        self._pipeline()
+        check_spelling(load_extra_vars(self._loader))
+        pipelining.insist(self._connection, lambda: bool(self._is_pipelining_enabled("new")))
         directory = variables.get("inventory_dir") or self._loader.get_basedir()
         arguments = {name: plain(value, name) for name, value in self._task.args.items()}
+        operation = operations.read(arguments)
         inventory = read_inventory(arguments)
         from_issuers = authorities.issuers_of(inventory.authorities, inventory.used_authorities(), inventory.issuers)
         stated = os.path.expanduser(arguments.get("state_directory") or _STATE_DIRECTORY)
         state_directory = open_state_directory(os.path.join(directory, stated), create=False)
         needed = [*inventory.used_issuers(), *from_issuers]
-        issuers = _configure(inventory, needed, state_directory, directory)
+        involved = [*needed, *operation.issuers_to_ask(inventory.credentials, inventory.issuers)]
+        issuers = _configure(inventory, involved, state_directory, directory)
         at = datetime.now(timezone.utc)
         bundles = authorities.read_authorities(
             inventory.authorities, inventory.used_authorities(), directory, issuers, at, self._task.check_mode
         )
         authorities.check_aliases(inventory.credentials, bundles)
         renderer = Renderer(self._templar, self._loader, variables, directory, inventory.secrets())
-        rendered = tuple(renderer.render(intent, inventory.root) for intent in inventory.credentials)
+        rendered = tuple(
+            renewal.timed(
+                renderer.render(intent, inventory.root), variables["inventory_hostname"], at, operation.emergency
+            )
+            for intent in inventory.credentials
+        )
         inventory = replace(inventory, credentials=rendered)
-        unready = self._unready(inventory, issuers, at)
-        if any(name not in unready for name in inventory.used_issuers()):
+        concerned = replace(inventory, credentials=operation.concerned(rendered))
+        unready = self._unready(concerned, issuers, at)
+        if any(name not in unready for name in concerned.used_issuers()):
             # Made only now, when nothing is left that could be wrong: where the real one is not mounted, the own CA
             # is missing, too, and an empty one in its place would hide that.
             state_directory = open_state_directory(state_directory.path, create=not self._task.check_mode)
+        self._keep_books(inventory, issuers, operation, state_directory, variables)
         document = Document(
             root=inventory.root,
             lock_timeout=inventory.lock_timeout,
             names=tuple(intent.name for intent in rendered),
             authorities=bundles.certificates,
-            credentials=tuple(intent.host for intent in rendered),
+            credentials=issuing.with_issuing_cas([intent.host for intent in rendered], issuers, unready),
         )
         warnings = [
             *(warning for intent in rendered for warning in exposure.warnings(intent)),
             *bundles.warnings,
             *_inventory_warning(state_directory.path, variables),
-            *_foresight_warnings(issuers.values() if self._task.check_mode else ()),
+            *_foresight_warnings([issuers[name] for name in dict.fromkeys(needed)] if self._task.check_mode else ()),
+            *operation.warnings(rendered),
         ]
 
         def converge() -> Dict[str, Any]:
-            return self._converge(inventory, document, issuers, unready, state_directory, warnings, at, variables)
+            return self._converge(
+                inventory, document, operation, issuers, unready, state_directory, warnings, at, variables
+            )
 
         if not inventory.install_dependencies:
             return converge()
         return self._equip(converge, inventory.secrets(), warnings, variables)
+
+    def _keep_books(
+        self,
+        inventory: Inventory,
+        issuers: Mapping[str, Issuer],
+        operation: Operation,
+        state_directory: StateDirectory,
+        variables: Mapping[str, Any],
+    ) -> None:
+        """Count what issuers give, and record it, and what the host does."""
+        check_mode = bool(self._task.check_mode)
+        limits = {} if operation.emergency else limits_of({name: inventory.issuers[name] for name in issuers})
+        # Ansible's own directory for this one run: all of its workers know it, and it goes with the run.
+        quota = Quota(limits, C.DEFAULT_LOCAL_TMP, state_directory.path, check_mode)
+        self._trail = Trail(state_directory, variables["inventory_hostname"], check_mode)
+        self._desk = Desk(quota, self._trail)
 
     def _equip(
         self,
@@ -120,6 +173,7 @@ class ActionModule(ActionBase):
         self,
         inventory: Inventory,
         document: Document,
+        operation: Operation,
         issuers: Mapping[str, Issuer],
         unready: Mapping[str, str],
         state_directory: StateDirectory,
@@ -127,14 +181,24 @@ class ActionModule(ActionBase):
         at: datetime,
         variables: Dict[str, Any],
     ) -> Dict[str, Any]:
-        first = self._trip(_without_vain_requests(document, unready), inventory, variables)
-        replies = {reply.name: reply for reply in first.credentials}
+        def trip(asked: Document, look_only: bool) -> Reply:
+            return self._trip(asked, inventory, variables, look_only)
+
         host = variables["inventory_hostname"]
+        intents = first_trip.meant(inventory.credentials, document, operation, trip)
+        said = [*inventory.warnings, *warnings]
+        if inventory.credentials and not intents:
+            return results.build([], inventory.root, [], said, bool(self._task.diff))
+        asked = _without_vain_requests(document, unready)
+        first = first_trip.make(asked, operation, intents, issuers, host, at, trip)
+        replies = first.replies
         registry = Registry(state_directory)
-        settled: Dict[str, issuing.Settled] = {}
-        for intent in inventory.credentials:
+        settled: Dict[str, issuing.Settled] = dict(first.failed)
+        if operation.name == operations.ROLLBACK:
+            settled.update(rolling_back.settle(intents, replies, issuers, at))
+        for intent in intents:
             reply = replies[intent.name]
-            if reply.state != "request":
+            if reply.state != "request" or intent.name in settled:
                 continue
             issuer = issuers.get(intent.host.issuer)
             if issuer is None:
@@ -142,20 +206,20 @@ class ActionModule(ActionBase):
             elif issuer.name in unready:
                 settled[intent.name] = issuing.Failed(unready[issuer.name])
             elif self._task.check_mode:
-                settled[intent.name] = issuing.predict(intent, reply, host, issuer, registry, at)
+                settled[intent.name] = issuing.predict(intent, reply, host, issuer, registry, self._desk, at)
             else:
-                settled[intent.name] = issuing.settle(intent, reply, host, issuer, registry, at)
-        second = self._deliver(document, inventory, settled, variables)
-        return results.build(
-            [
-                results.Outcome(intent, replies[intent.name], settled.get(intent.name), second.get(intent.name))
-                for intent in inventory.credentials
-            ],
-            inventory.root,
-            first.orphaned,
-            [*inventory.warnings, *warnings],
-            bool(self._task.diff),
+                settled[intent.name] = issuing.settle(intent, reply, host, issuer, registry, self._desk, at)
+        second = self._deliver(first.document, inventory, settled, variables)
+        outcomes = [
+            results.Outcome(intent, replies[intent.name], settled.get(intent.name), second.get(intent.name))
+            for intent in intents
+        ]
+        outcomes = revoking.settled(
+            outcomes, operation, issuers, host, bool(self._task.check_mode), self._trail.revoked
         )
+        said += first.warnings
+        result = results.build(outcomes, inventory.root, first.reply.orphaned, said, bool(self._task.diff))
+        return self._trail.complete(result)
 
     def _unready(self, inventory: Inventory, issuers: Mapping[str, Issuer], at: datetime) -> Dict[str, str]:
         """The issuers that could not answer now, and why. Nothing fails for it unless a certificate is needed."""
@@ -174,31 +238,34 @@ class ActionModule(ActionBase):
         settled: Dict[str, issuing.Settled],
         variables: Dict[str, Any],
     ) -> Mapping[str, CredentialReply]:
-        """Trip 2, about the answered credentials. Where it goes wrong as a whole, each of them has failed."""
-        answers = {name: answer for name, answer in settled.items() if isinstance(answer, Answer)}
-        if not answers:
+        """Trip 2, about what was decided. Where it goes wrong as a whole, each of these credentials has failed."""
+        decided = issuing.decided(document, settled)
+        if not decided.holds_decisions:
             return {}
-        credentials = tuple(replace(one, answer=answers.get(one.name)) for one in document.credentials)
         try:
-            second = self._trip(replace(document, credentials=credentials), inventory, variables)
+            second = self._trip(decided, inventory, variables)
         except Error as error:
-            settled.update((name, issuing.Failed(str(error))) for name in answers)
+            settled.update((one.name, issuing.Failed(str(error))) for one in decided.in_turn())
             return {}
         return {reply.name: reply for reply in second.credentials}
 
-    def _trip(self, document: Document, inventory: Inventory, variables: Dict[str, Any]) -> Reply:
+    def _trip(
+        self, document: Document, inventory: Inventory, variables: Dict[str, Any], look_only: bool = False
+    ) -> Reply:
         """Run the host's half. Raises ReplyError where no usable reply comes back."""
         found = self._low_level_execute_command(
             self._command(variables),
             sudoable=True,
-            in_data=launch.standard_input(wire.build(document), bool(self._task.check_mode)),
+            in_data=launch.standard_input(wire.build(document), look_only or bool(self._task.check_mode)),
         )
         answer = launch.answer(found.get("stdout") or "") or {}
         reply = answer.get("reply")
         if answer.get("failed") or not isinstance(reply, dict):
-            raise _refusal(answer, found, inventory.secrets())
+            raise refusal(answer, found, inventory.secrets())
         decoded = decode(reply, [credential.name for credential in document.in_turn()])
         issuing.check_states(document, decoded)
+        if not look_only:
+            self._trail.happened(inventory.credentials, decoded.credentials)
         return decoded
 
     def _command(self, variables: Dict[str, Any]) -> str:
@@ -211,23 +278,7 @@ class ActionModule(ActionBase):
         shebang = prepared[1] if len(prepared) == 4 else prepared[0].shebang
         shell = self._connection._shell
         start = shell.build_module_command(self._compute_environment_string(), shebang, "")
-        return "{0} -c {1}".format(start.strip(), shell.quote(launch.CODE))
-
-    def _pipeline(self) -> None:
-        """Send the document through the connection itself: without pipelining it would lie in temporary files.
-
-        Raises InputError where that cannot be, before anything happens.
-        """
-        if getattr(self._connection, "has_pipelining", False):
-            try:
-                self._connection.set_option("pipelining", True)
-            except (AttributeError, KeyError):
-                # A connection plugin without that option follows the general setting.
-                pass
-        if C.DEFAULT_KEEP_REMOTE_FILES or not self._is_pipelining_enabled("new"):
-            raise InputError(
-                "passphrases would lie in temporary files on the host: {0}".format(_why_not_pipelined(self._connection))
-            )
+        return " ".join([start.strip(), *(shell.quote(word) for word in launch.arguments())])
 
 
 def _require_library() -> None:
@@ -239,21 +290,6 @@ def _require_library() -> None:
             "the Python that runs Ansible, {0}, needs the library cryptography >= 3.3; install it into the same "
             "environment, for example with its pip".format(sys.executable)
         ) from None
-
-
-def _why_not_pipelined(connection: Any) -> str:
-    """What stands in the way of pipelining, and what to do about it."""
-    if C.DEFAULT_KEEP_REMOTE_FILES:
-        return "Ansible is told to keep remote files; unset ANSIBLE_KEEP_REMOTE_FILES (keep_remote_files)"
-    become = getattr(connection, "become", None)
-    if become is not None and (become.name == "su" or not getattr(become, "pipelining", True)):
-        return "become_method {0} cannot be pipelined; use sudo, or log in as the user that the task needs".format(
-            become.name
-        )
-    return (
-        "the connection {0} cannot pipeline, or is told not to; use one that can, such as ssh, and set "
-        "ANSIBLE_PIPELINING=1".format(getattr(connection, "transport", "in use"))
-    )
 
 
 def _configure(
@@ -296,25 +332,3 @@ def _inventory_warning(path: str, variables: Mapping[str, Any]) -> List[str]:
                 "file with -i, not its directory, or choose another state_directory".format(path, directory)
             ]
     return []
-
-
-def _refusal(answer: Mapping[str, Any], found: Mapping[str, Any], secrets: List[str]) -> Error:
-    """The error for a trip without a reply."""
-    why = _why(answer, found, secrets)
-    # Compared, not taken over: what a host says must not choose what is installed.
-    return DependencyError(why, PACKAGE) if answer.get("package") == PACKAGE else ReplyError(why)
-
-
-def _why(answer: Mapping[str, Any], found: Mapping[str, Any], secrets: List[str]) -> str:
-    """Why the host's half gave no reply. Its own error is text for people; a crash is known by its last line."""
-    message = results.visible(str(answer.get("msg") or ""))
-    if answer.get("failed") and message:
-        return harmless(message, secrets)
-    noise = str(found.get("stderr") or found.get("stdout") or "").strip().splitlines()
-    # A shell says first why it cannot start a program; a program that ends says last why.
-    telling = 0 if found.get("rc") in (126, 127) else -1
-    said = harmless(results.visible(noise[telling]), secrets) if noise else "nothing"
-    return (
-        "the program that does the work on the host gave no result; check that ansible_python_interpreter is a Python "
-        ">= 3.9 and that the user may run it. It said: {0}".format(said)
-    )

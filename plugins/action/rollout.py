@@ -12,11 +12,13 @@ from typing import Any, Dict, Optional, Sequence
 from ansible.errors import AnsibleError
 from ansible.inventory.manager import split_host_pattern
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
 
 from ..module_utils.errors import Error, InputError
-from ..plugin_utils import batches, rollout, summary
+from ..plugin_utils import batches, rollout, selection, summary
 from ..plugin_utils.facts import check_facts
 from ..plugin_utils.plain import plain
+from ..plugin_utils.spelling import check_spelling
 from ..plugin_utils.suggestion import unknown
 
 _RESULT = "mtls_result"
@@ -56,6 +58,7 @@ class ActionModule(ActionBase):
 
     def _plan(self, variables: Mapping[str, Any]) -> Dict[str, Any]:
         """Batches of the play's hosts, as their own variables ask for."""
+        check_spelling(load_extra_vars(self._loader))
         hosts = [str(host) for host in variables["ansible_play_hosts_all"]]
         _check_present(hosts, variables["ansible_play_hosts"])
         _check_names(hosts)
@@ -82,7 +85,8 @@ class ActionModule(ActionBase):
     def _summary(self, variables: Mapping[str, Any], planned: Sequence[Sequence[str]]) -> Dict[str, Any]:
         """What all hosts came to."""
         results = _results([host for batch in planned for host in batch], variables["hostvars"])
-        return summary.build(planned, results, bool(self._task.check_mode), datetime.now(timezone.utc))
+        selected = bool(variables.get(selection.VARIABLE))
+        return summary.build(planned, results, bool(self._task.check_mode), datetime.now(timezone.utc), selected)
 
 
 def _check_present(hosts: Sequence[str], present: Sequence[str]) -> None:

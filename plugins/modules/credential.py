@@ -48,6 +48,8 @@ options:
         description:
           - V(present) keeps it as described.
           - V(absent) removes it, its links included. All its options but the name may be left out.
+          - If it is V(absent) and names its O(credentials[].issuer), its valid certificates are revoked there, because
+            of C(cessation_of_operation), once it is gone from the host.
           - V(held) leaves it alone - what differs is reported in RV(credentials[].reasons), but nothing is renewed or
             repaired until it is V(present) again.
         type: str
@@ -127,10 +129,108 @@ options:
           - At most a third of the certificate's lifetime counts.
         type: str
         default: 30d
+      renew_jitter:
+        description:
+          - How much earlier than that at most, such as V(7d). Each host has its own share, the same in every run, so
+            that a fleet whose certificates were made on one day is not renewed on one day again.
+          - Nothing is renewed later for it. It shrinks where less than half of a lifetime would be used.
+        type: str
+        default: 0s
+      renew_window:
+        description:
+          - When a certificate that is only due may be renewed - a map, or a list of maps, of C(from) and C(to), quoted
+            times of day such as V("22:00") and V("04:00"), C(days) on which it begins (V(mon) to V(sun), all if not
+            given), and C(timezone) (V(UTC) if not given). C(to) may lie on the next day.
+          - Outside of it, V(certificate_due) is reported, and RV(credentials[].renewal_waits_until) says when it opens.
+            All else is done at any time - what is missing, has expired or was revoked is replaced, files are mended,
+            and what the inventory wants otherwise, or O(operation) asks for, is done.
+        type: raw
       keep_generations:
         description: How many generations of files are kept, the one in use included.
         type: int
         default: 2
+      reload:
+        description:
+          - What makes those who use the files read them anew, as a list of words such as
+            V([systemctl, reload, orders]), or a list of such commands. No shell takes part.
+          - It runs after the switch to another generation, and after a file in use was mended. Credentials of one host
+            with the same commands share one run of them.
+          - Where it fails, the host goes back to the generation before, and reloads again. What could not be reloaded
+            is tried again by the next run.
+        type: raw
+      reload_timeout:
+        description: How long all of O(credentials[].reload) may take, such as V(60s) or V(5m).
+        type: str
+        default: 60s
+      verify:
+        description:
+          - A handshake, with an HTTPS request, that proves the credential where it will be used. It is made with the
+            new files before the switch, and with those in use after it.
+          - Where the first fails nothing is switched; where the second fails, the host goes back to the generation
+            before. If the files in use fail, too, the server is taken for unavailable.
+        type: dict
+        suboptions:
+          url:
+            description: Where to, such as V(https://api.example:8444/ping).
+            type: str
+            required: true
+          method:
+            description: The request's method.
+            type: str
+            default: GET
+          headers:
+            description: Headers of the request. They are kept out of all output.
+            type: dict
+            default: {}
+          body:
+            description: The body; a dictionary or list is sent as JSON. It is kept out of all output.
+            type: raw
+          basic_auth:
+            description: User name and password of basic authentication.
+            type: dict
+            suboptions:
+              username:
+                description: The user's name.
+                type: str
+                required: true
+              password:
+                description: The user's password.
+                type: str
+                required: true
+          status:
+            description: The status values that prove it.
+            type: list
+            elements: int
+            default: [200]
+          user:
+            description: The user on the host as whom the handshake is made. It has to be able to read the files.
+            type: str
+          proxy:
+            description: An HTTP proxy on the way, such as V(http://proxy.example:3128).
+            type: str
+          timeout:
+            description: Seconds that one attempt may take.
+            type: float
+            default: 10
+          retries:
+            description: How often what may pass by itself, such as a server that is not there, is tried again.
+            type: int
+            default: 2
+          authorities:
+            description: The authorities that know the server. The credential's own if not given.
+            type: list
+            elements: str
+      activation:
+        description:
+          - When a new generation comes into use.
+          - With V(on_proof) the one before stays in use until a handshake with the new one succeeds, for providers that
+            register certificates by hand. Each run tries; until then the credential is C(pending). It needs
+            O(credentials[].verify).
+          - With V(on_request) the one before stays in use until a run with O(operation=activate).
+          - What waits is repaired like everything else, and follows the inventory.
+        type: str
+        choices: [automatic, on_proof, on_request]
+        default: automatic
       owner: &owner
         description: Owner of the file, a name or a number. The user that the module runs as if not given anywhere.
         type: str
@@ -283,6 +383,8 @@ options:
         opens the CA's key and is required, C(directory) (C(ownca/) and the issuer's name in the state directory if not
         given; a relative one begins at the inventory), C(validity) of certificates whose credential states none (V(90d)
         if not given), and C(crl_distribution_points), a list of URLs to put into them.
+      - Each may have C(max_issued_per_run), a whole number. Beyond so many certificates in one run, for all its
+        hosts together, credentials are V(pending) until the next one. Check mode counts what it foresees.
     type: dict
     default: {}
   authorities:
@@ -306,6 +408,61 @@ options:
       - It needs root, thus usually C(become), and an C(ansible_python_interpreter) that is the distribution's own
         C(/usr/bin/python3). Otherwise the task fails and says what to do.
       - Check mode foresees the package alone. What a run does after that can only be told when it is there.
+    type: bool
+    default: false
+  operation:
+    description:
+      - What is to be done. V(converge) if not given, V(rotate) where O(revoke) is.
+      - V(converge) keeps credentials as described, and renews what is due.
+      - V(rotate) does the same, and gives each of them a new certificate whether one is needed or not.
+      - V(rollback) puts the generation before into use again, and holds it - nothing is renewed or repaired until it is
+        released, and RV(credentials[].held_since) says since when. It demands O(select). A generation is refused
+        whose certificate has expired, was revoked, or is of a CA that was retired.
+      - V(release) ends what V(rollback) holds, then does what V(converge) does.
+      - V(activate) puts generations into use that wait for it, see O(credentials[].activation).
+      - V(rollback), V(release) and V(activate) leave alone what is V(absent) or V(held) by the inventory.
+    type: str
+    choices: [converge, rotate, rollback, release, activate]
+  select:
+    description:
+      - The credentials that the run is about. Nothing else is looked at, changed or in the result. All of them if not
+        given or empty.
+      - Everything that is given has to match. Each may be one text, or a list of which one has to.
+    type: dict
+    suboptions:
+      credential:
+        description: Names of credentials.
+        type: list
+        elements: str
+      provider:
+        description: Names of providers.
+        type: list
+        elements: str
+      issuer:
+        description: Names in O(issuers).
+        type: list
+        elements: str
+      serial:
+        description:
+          - Serial numbers of certificates in use, in hexadecimal, of either case, with or without colons.
+          - The host is asked for them first, which takes a round trip more.
+        type: list
+        elements: str
+  revoke:
+    description:
+      - Why the certificates before are revoked. V(unspecified), V(key_compromise), V(affiliation_changed),
+        V(superseded), V(cessation_of_operation) or V(privilege_withdrawn).
+      - With the operation V(rotate), new certificates have new keys, whatever O(credentials[].key.rotate) says, and
+        come into use first. Then all other valid certificates of the host and the credential are revoked at its issuer.
+        Where that goes wrong before, nothing is revoked.
+      - With the operation V(activate), all valid certificates but the one in use are revoked. That is for new ones
+        which had to wait for their issuer or their activation.
+      - It demands O(select). An issuer that cannot revoke says whom to ask instead, which is a failure.
+    type: str
+  emergency:
+    description:
+      - Whether nothing may wait - O(credentials[].renew_window) and the issuers' C(max_issued_per_run) are ignored. A
+        warning says so.
     type: bool
     default: false
 attributes:
@@ -348,6 +505,14 @@ EXAMPLES = r"""
         configs:
           - {template: curl, file: curl.conf}
 
+- name: Replace a certificate whose key has leaked, then revoke it
+  mutual.tls.credential:
+    operation: rotate
+    select: {credential: orders}
+    revoke: key_compromise
+    credentials: "{{ mtls_credentials }}"
+    issuers: "{{ mtls_issuers }}"
+
 - name: Keep all that the inventory says
   mutual.tls.credential:
     credentials: "{{ lookup('mutual.tls.merged', 'mtls_credentials') }}"
@@ -370,8 +535,8 @@ credentials:
       sample: orders
     state:
       description:
-        - V(active), V(pending) where a certificate is awaited (an older one may be in use), V(absent), V(held) or
-          V(failed).
+        - V(active), V(pending) where a certificate or its activation is awaited (an older one may be in use),
+          V(absent), V(held) by the inventory or by a rollback, or V(failed).
       type: str
       sample: active
     changed:
@@ -410,6 +575,16 @@ credentials:
       description: When it ends.
       type: str
       sample: "2027-02-19T12:00:00Z"
+    due:
+      description: From when on it is to be renewed.
+      type: str
+      sample: "2027-01-20T12:00:00Z"
+    renewal_waits_until:
+      description:
+        - When a window of O(credentials[].renew_window) opens, for what is V(active) and due while none is open, now
+          or when its time comes. Null for all others.
+      type: str
+      sample: "2027-01-20T22:00:00Z"
     fingerprint_sha256:
       description: The certificate's fingerprint.
       type: str
@@ -420,6 +595,15 @@ credentials:
     pending:
       description: For a credential that waits, its C(issuer), C(since) when, and what it C(waits_for).
       type: dict
+    held_since:
+      description: Since when a rollback holds it. The operation V(release) ends that.
+      type: str
+      sample: "2026-11-21T12:00:00Z"
+    revoked:
+      description: Serial numbers of its certificates that were revoked, or would be.
+      type: list
+      elements: str
+      sample: [1fd3a0e1]
     labels:
       description: Its labels.
       type: dict

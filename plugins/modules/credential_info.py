@@ -91,8 +91,23 @@ credentials:
           C(fingerprint_sha256), C(subject_alt_name) and C(public_key)."
       type: dict
       returned: always
+    authority_key_identifier:
+      description: The identifier, in hexadecimal, of the CA key that signed the certificate in use.
+      type: str
+      returned: always
+    reload_pending:
+      description: Whether those who use the files were not told yet that these have changed.
+      type: bool
+      returned: always
+    switch_unconfirmed:
+      description: Whether a run was cut off between a switch to another generation and the proof that it works.
+      type: bool
+      returned: always
     files:
-      description: "The generation's files: C(name), C(owner), C(group), C(mode) and C(size)."
+      description:
+        - "The generation's files: C(name), C(owner), C(group), C(mode), C(size) and C(certificates)."
+        - C(certificates) are the SHA-256 fingerprints of the certificates in it; null where only a passphrase would
+          tell.
       type: list
       elements: dict
       returned: always
@@ -104,6 +119,14 @@ credentials:
     pending:
       description: Since when a request waits for its certificate; none where none does.
       type: dict
+      returned: always
+    awaiting:
+      description: The number of a generation that waits for its activation; none where none does.
+      type: int
+      returned: always
+    held_since:
+      description: Since when a rollback holds the credential; none where none does.
+      type: str
       returned: always
 """
 

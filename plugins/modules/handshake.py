@@ -274,7 +274,7 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.arguments import secret
+from ..module_utils.arguments import basic_auth, secret
 from ..module_utils.errors import Error
 from ..module_utils.handshake.options import run
 from ..module_utils.imports import require_cryptography
@@ -299,13 +299,12 @@ def argument_spec() -> Dict[str, Any]:
         "path": {"type": "path"},
         "passphrase": secret(),
     }
-    basic_auth = {"username": {"type": "str", "required": True}, "password": secret(required=True)}
     request = {
         "method": {"type": "str", "default": "GET"},
         "path": {"type": "str", "default": "/"},
         "headers": {"type": "dict", "no_log": True},
         "body": {"type": "raw", "no_log": True},
-        "basic_auth": {"type": "dict", "options": basic_auth},
+        "basic_auth": {"type": "dict", "options": basic_auth()},
         "status": {"type": "list", "elements": "int", "default": [200]},
     }
     return {

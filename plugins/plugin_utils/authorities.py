@@ -127,11 +127,10 @@ def _root_of(issuer: Issuer, where: str, check_mode: bool) -> List[Any]:
     if check_mode and not issuer.exists():
         return []
     try:
-        found = issuer.certificates()
+        return issuer.roots()
     except Error as error:
         # An empty bundle instead would empty trust.pem on hosts that work.
         raise InputError("{0}: {1}".format(where, error)) from error
-    return [one for one in found if certificate.is_self_issued(one)] or found[-1:]
 
 
 def _bundle(content: bytes, where: str) -> List[Any]:

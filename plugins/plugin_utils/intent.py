@@ -6,24 +6,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from datetime import datetime, timedelta
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..module_utils import duration, general_name, name
 from ..module_utils.arguments import credential as credential_spec
-from ..module_utils.document import MAXIMUM_NUMBER, Access, Credential, Key, Keystore, Link, Trusted, Truststore
+from ..module_utils.converge import verify_options
+from ..module_utils.document import Access, Credential, Key, Keystore, Link, Reload, Trusted, Truststore
 from ..module_utils.errors import Error, InputError
+from ..module_utils.json_reader import MAXIMUM_NUMBER
 from ..module_utils.private_key import KeyKind
 from ..module_utils.request import RequestSpec
 from . import checks
 from .providers.base import Profile
+from .schedule import Window, read_windows
 
 DEFAULT_MODE = "0600"
 _DEFAULT_RSA_SIZE = 2048
 _DEFAULT_CURVE = "secp256r1"
 _LONGEST = "{0}d".format(MAXIMUM_NUMBER // 86400)
+_NO_TIME = "0s"
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ class ConfigSource:
 class Intent:
     """One credential: what its host will be told, and what stays on the controller.
 
-    `host.configs` is empty until the configs are rendered.
+    `host.configs` is empty until the configs are rendered. Renewals wait for `windows`; what is said of this run is
+    `window_opens`, the moment (aware, in UTC) at which the next one does, None while one is open or none is given.
     """
 
     host: Credential
@@ -49,6 +54,8 @@ class Intent:
     validity: Optional[timedelta]
     passphrase: Optional[str] = field(repr=False)
     configs: Tuple[ConfigSource, ...]
+    windows: Tuple[Window, ...] = ()
+    window_opens: Optional[datetime] = None
 
     @property
     def name(self) -> str:
@@ -60,14 +67,12 @@ class Intent:
         names = [*self.host.authorities]
         names += [trusted.authority for keystore in self.host.keystores for trusted in keystore.trusted]
         names += [authority for truststore in self.host.truststores for authority in truststore.authorities]
+        names += [] if self.host.verify is None else self.host.verify.authorities
         return list(dict.fromkeys(names))
 
     def secrets(self) -> List[str]:
         """Every passphrase that belongs to it."""
-        found = [self.passphrase, self.host.key.passphrase, *self.host.previous_passphrases]
-        for keystore in self.host.keystores:
-            found += [keystore.passphrase, keystore.key_passphrase]
-        found += [truststore.passphrase for truststore in self.host.truststores]
+        found = [self.passphrase, *self.host.secrets()]
         return [secret for secret in dict.fromkeys(found) if secret is not None]
 
 
@@ -92,17 +97,16 @@ def read(options: Mapping[str, Any], profile: Profile) -> Intent:
         access=access,
         keep_generations=valid["keep_generations"],
         authorities=tuple(valid["authorities"]),
-        keystores=tuple(
-            _keystore(item, "keystores[{0}]".format(number), valid, access)
-            for number, item in enumerate(valid["keystores"])
-        ),
-        truststores=tuple(
-            _truststore(item, "truststores[{0}]".format(number), valid, access)
-            for number, item in enumerate(valid["truststores"])
-        ),
+        keystores=tuple(_keystore(item, where, valid, access) for where, item in _items("keystores", valid)),
+        truststores=tuple(_truststore(item, where, valid, access) for where, item in _items("truststores", valid)),
         configs=(),
-        links=tuple(_link(item, "links[{0}]".format(number), access) for number, item in enumerate(valid["links"])),
+        links=tuple(_link(item, where, access) for where, item in _items("links", valid)),
         answer=None,
+        reload=_reload(valid["reload"]),
+        reload_timeout=_seconds("reload_timeout", valid["reload_timeout"]),
+        verify=None if valid["verify"] is None else verify_options.read(valid["verify"], valid["authorities"]),
+        activation=_activation(valid),
+        renew_jitter=_jitter(valid["renew_jitter"]),
     )
     intent = Intent(
         host=host,
@@ -110,9 +114,8 @@ def read(options: Mapping[str, Any], profile: Profile) -> Intent:
         labels=_labels(valid["labels"]),
         validity=None if valid["validity"] is None else duration.parse(valid["validity"], "validity"),
         passphrase=valid["passphrase"],
-        configs=tuple(
-            _config(item, "configs[{0}]".format(number), access) for number, item in enumerate(valid["configs"])
-        ),
+        configs=tuple(_config(item, where, access) for where, item in _items("configs", valid)),
+        windows=read_windows(valid["renew_window"], "renew_window"),
     )
     checks.check(host, [config.file for config in intent.configs])
     profile.check(host)
@@ -145,14 +148,17 @@ def _absent(valid: Mapping[str, Any], profile: Profile) -> Intent:
         keystores=(),
         truststores=(),
         configs=(),
-        links=tuple(
-            _link(item, "links[{0}]".format(number), Access(None, None, DEFAULT_MODE))
-            for number, item in enumerate(valid["links"])
-        ),
+        links=tuple(_link(item, where, Access(None, None, DEFAULT_MODE)) for where, item in _items("links", valid)),
         answer=None,
     )
     checks.check_absent(host)
     return Intent(host, profile, _labels(valid["labels"]), None, None, ())
+
+
+def _items(group: str, valid: Mapping[str, Any]) -> Iterator[Tuple[str, Mapping[str, Any]]]:
+    """The items of a list, each with its path."""
+    for number, item in enumerate(valid[group]):
+        yield "{0}[{1}]".format(group, number), item
 
 
 def _request(valid: Mapping[str, Any]) -> RequestSpec:
@@ -242,6 +248,31 @@ def _encryption(item: Mapping[str, Any], where: str) -> str:
     return encryption or "modern"
 
 
+def _reload(value: Any) -> Reload:
+    """One command, a list of words, or several of them; there is no shell that could take a text apart."""
+    if value is None:
+        return ()
+    commands = value if isinstance(value, list) and value and isinstance(value[0], list) else [value]
+    for command in commands:
+        words = isinstance(command, list) and command and all(isinstance(word, str) for word in command)
+        if not words or not command[0] or any("\0" in word for word in command):
+            raise InputError(
+                "reload: must be a command as a list of words, such as [systemctl, reload, orders], or a list of such "
+                "commands; no shell takes part"
+            )
+    return tuple(tuple(command) for command in commands)
+
+
+def _activation(valid: Mapping[str, Any]) -> str:
+    activation: str = valid["activation"]
+    if activation == "on_proof" and valid["verify"] is None:
+        raise InputError(
+            "activation: on_proof waits for a handshake; say in verify how to make it, such as "
+            "verify: {url: https://api.example/ping}"
+        )
+    return activation
+
+
 def _config(item: Mapping[str, Any], where: str, access: Access) -> ConfigSource:
     return ConfigSource(item["file"], item["template"], item["src"], _access(item, where, access))
 
@@ -278,6 +309,11 @@ def _seconds(option: str, value: str) -> int:
     if seconds > MAXIMUM_NUMBER:
         raise InputError("{0}: {1} is too long; {2} at most".format(option, value, _LONGEST))
     return seconds
+
+
+def _jitter(value: str) -> int:
+    # No spread at all: what a credential says where the defaults have one.
+    return 0 if value == _NO_TIME else _seconds("renew_jitter", value)
 
 
 def _text(value: Any) -> Optional[str]:

@@ -5,8 +5,8 @@
 
 Ansible's way to run a module spends most of its time on the host: Python reads a script of several hundred kilobytes
 from its standard input byte by byte, writes a zip file, and compiles Ansible's own module library. Here the command is
-a short constant; the sources come compressed on one line, are imported from memory, and only those that are needed.
-Nothing is written to the host's disk, and no secret stands in a command line.
+short, and always the same but for who calls; the sources come compressed on one line, are imported from memory, and
+only those that are needed. Nothing is written to the host's disk, and no secret stands in a command line.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import hashlib
 import json
 import zlib
 from pathlib import Path
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, List, Mapping
 
 from ..module_utils import errors
 from ..module_utils.errors import ReplyError
 from ..module_utils.imports import MINIMUM_PYTHON
 from ..module_utils.reply import MAXIMUM_SIZE
+from .who import mark
 
 _TOP = Path(errors.__file__).parent
 _BOOTSTRAP = "bootstrap.py"
@@ -31,6 +32,7 @@ _FIRST = ("__init__.py", "entry.py", "errors.py", "seal.py", "witness.py")
 _LEFT_OUT = (
     "arguments.py",
     "converge/information.py",
+    "converge/readable.py",
     "database.py",
     "duration.py",
     "handshake/options.py",
@@ -86,6 +88,11 @@ _SOURCES = _sources()
 _INPUT = _input_of(_SOURCES)
 DIGEST = _digest_of(_SOURCES)
 """SHA-256 of the host's code: other code may judge otherwise."""
+
+
+def arguments() -> List[str]:
+    """What Python is started with: the code, and who calls, for those who look at the host's processes."""
+    return ["-c", CODE, mark()]
 
 
 def standard_input(document: str, check: bool) -> bytes:

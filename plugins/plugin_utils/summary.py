@@ -16,17 +16,19 @@ _OUTCOMES = ("succeeded", "failed", "unreachable", "not_started")
 _DAYS = 5
 _WIDEST = 40
 _UNKNOWN = "the host has no result: it failed before its credentials were looked at"
+_NOTHING = "it has no credentials"
+_NOT_MEANT = "mtls_select means none of its credentials"
 _HEADINGS = ("batch", "host", "credential", "generation", "state", "why")
 
 Results = Mapping[str, Mapping[str, Any]]
 Plan = Sequence[Sequence[str]]
 
 
-def build(plan: Plan, results: Results, foreseen: bool, at: datetime) -> Dict[str, Any]:
+def build(plan: Plan, results: Results, foreseen: bool, at: datetime, selected: bool = False) -> Dict[str, Any]:
     """The task's result: `results` holds, by host, what the credentials' task returned, nothing for who had no turn.
 
     `foreseen` says that they are a check's: then every host had its turn, and a run would stop where one has failed.
-    `at` is the present, from which on days lie ahead.
+    `at` is the present, from which on days lie ahead. `selected` says that only some credentials were meant.
     """
     hosts = list(_hosts(plan, results, foreseen))
     named = {outcome: [host["host"] for host in hosts if host["outcome"] == outcome] for outcome in _OUTCOMES}
@@ -35,7 +37,7 @@ def build(plan: Plan, results: Results, foreseen: bool, at: datetime) -> Dict[st
     days = _busy_days(hosts, at) if foreseen else []
     lines = [
         "{0}: {1}".format(_batches(plan), ", ".join(counts) or "nothing to do"),
-        *_table(list(_rows(hosts, foreseen))),
+        *_table(list(_rows(hosts, foreseen, _NOT_MEANT if selected else _NOTHING))),
         *_ending(plan, stopped, foreseen),
     ]
     if days:
@@ -69,9 +71,21 @@ def _hosts(plan: Plan, results: Results, foreseen: bool) -> Iterator[Dict[str, A
 
 
 def _credentials(result: Mapping[str, Any]) -> Iterator[Dict[str, Any]]:
-    fields = ("name", "state", "changed", "generation", "reasons", "pending", "not_after", "due", "error")
+    fields = (
+        "name",
+        "state",
+        "changed",
+        "generation",
+        "reasons",
+        "pending",
+        "held_since",
+        "revoked",
+        "not_after",
+        "due",
+        "error",
+    )
     for credential in result.get("credentials", []):
-        yield {field: credential.get(field) for field in fields}
+        yield {field: credential.get(field) for field in (*fields, "renewal_waits_until")}
 
 
 def _stopped(plan: Plan, results: Results) -> Optional[int]:
@@ -82,7 +96,7 @@ def _stopped(plan: Plan, results: Results) -> Optional[int]:
     return None
 
 
-def _rows(hosts: Sequence[Mapping[str, Any]], foreseen: bool) -> Iterator[Tuple[str, ...]]:
+def _rows(hosts: Sequence[Mapping[str, Any]], foreseen: bool, empty: str) -> Iterator[Tuple[str, ...]]:
     for host in hosts:
         place = (str(host["batch"]), str(host["host"]))
         for credential in host["credentials"]:
@@ -94,7 +108,7 @@ def _rows(hosts: Sequence[Mapping[str, Any]], foreseen: bool) -> Iterator[Tuple[
                 _why(credential, foreseen),
             )
         if not host["credentials"]:
-            why = host.get("error") or ("" if host["outcome"] == "not_started" else "it has no credentials")
+            why = host.get("error") or ("" if host["outcome"] == "not_started" else empty)
             yield (*place, "-", "-", _words(host["outcome"]), why)
 
 
@@ -109,11 +123,21 @@ def _why(credential: Mapping[str, Any], foreseen: bool) -> str:
         said.append(reasons)
     if credential["pending"]:
         said.append("waits for {0}".format(visible(str(credential["pending"].get("waits_for")))))
+    if credential["held_since"]:
+        said.append("held since {0}, until it is released".format(visible(str(credential["held_since"]))))
+    if credential["revoked"]:
+        said.append("{0}: {1}".format("would be revoked" if foreseen else "revoked", len(credential["revoked"])))
     if credential["due"]:
-        said.append("due {0}".format(_day(credential["due"])))
+        said.append(_renewal(credential))
     elif credential["not_after"]:
         said.append("valid until {0}".format(_day(credential["not_after"])))
     return "; ".join(said)
+
+
+def _renewal(credential: Mapping[str, Any]) -> str:
+    text = "due {0}".format(_day(credential["due"]))
+    waits_until = credential["renewal_waits_until"]
+    return "{0}, waits until its window opens, {1}".format(text, waits_until) if waits_until else text
 
 
 def _table(rows: List[Tuple[str, ...]]) -> List[str]:
@@ -136,10 +160,10 @@ def _ending(plan: Plan, stopped: Optional[int], foreseen: bool) -> List[str]:
 
 
 def _busy_days(hosts: Sequence[Mapping[str, Any]], at: datetime) -> List[Dict[str, Any]]:
-    """The days ahead on which most is due (or ends, where that is all that is known)."""
+    """The days ahead on which most is to be renewed (or ends, where that is all that is known)."""
     active = [one for host in hosts for one in host["credentials"] if one["state"] == "active"]
-    dues = [_moment(one["due"] or one["not_after"]) for one in active if one["due"] or one["not_after"]]
-    days = busiest((due for due in dues if due >= at), _DAYS)
+    known = [one["renewal_waits_until"] or one["due"] or one["not_after"] for one in active]
+    days = busiest((moment for moment in map(_moment, filter(None, known)) if moment >= at), _DAYS)
     return [{"date": day.isoformat(), "count": count} for day, count in days]
 
 

@@ -12,6 +12,8 @@ import os
 import pwd
 import socket
 
+from ..module_utils import lock_holder
+
 _LONGEST_NAME = 256
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _PROCESS_NAMESPACE = "/proc/self/ns/pid"
@@ -30,6 +32,14 @@ def login() -> str:
     except KeyError:
         # In a container the user may have a number only.
         return "uid {0}".format(os.getuid())
+
+
+def mark() -> str:
+    """Who calls from which machine, in which run: for the command line of the process on the host.
+
+    There people see it who look, and another run that waits in vain for this one's lock.
+    """
+    return lock_holder.mark("{0}@{1}".format(login(), socket.gethostname()), run_id())
 
 
 @functools.cache

@@ -12,6 +12,7 @@ import base64
 import json
 from typing import Any, Dict, Iterable, List, Mapping, Set
 
+from ..module_utils.converge.verify import to_wire
 from ..module_utils.document import VERSION, Access, Credential, Document
 from . import launch
 
@@ -38,6 +39,7 @@ def _used(document: Document) -> Mapping[str, Iterable[bytes]]:
         names.update(credential.authorities)
         names.update(trusted.authority for keystore in credential.keystores for trusted in keystore.trusted)
         names.update(authority for truststore in credential.truststores for authority in truststore.authorities)
+        names.update(() if credential.verify is None else credential.verify.authorities)
     return {name: ders for name, ders in document.authorities.items() if name in names}
 
 
@@ -72,6 +74,18 @@ def _credential(credential: Credential) -> Dict[str, Any]:
         **_files(credential),
         **_access(credential.access),
         "may_request": credential.may_request,
+        "reload": [list(command) for command in credential.reload],
+        "reload_timeout": credential.reload_timeout,
+        "verify": None if credential.verify is None else to_wire(credential.verify),
+        "may_renew": credential.may_renew,
+        "operation": credential.operation,
+        "activation": credential.activation,
+        "candidate": credential.candidate,
+        "revoked": list(credential.revoked),
+        "issuing_cas": list(credential.issuing_cas),
+        "new_key": credential.new_key,
+        "renew_jitter": credential.renew_jitter,
+        "renew_offset": credential.renew_offset,
         "answer": None
         if credential.answer is None
         else {

@@ -8,13 +8,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Collection, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, ClassVar, Collection, Dict, FrozenSet, List, Mapping, Optional, Tuple, Union
 
 from ...module_utils import certificate
 from ...module_utils.errors import InputError, IssuerError
 from ...module_utils.imports import x509
 from ...module_utils.request import RequestSpec
 from ...module_utils.state_directory import StateDirectory
+from ..quota import OPTION as QUOTA
+from ..quota import read_limit
+
+_TYPE = "type"
+_COMMON = frozenset((_TYPE, QUOTA))
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class IssuerRequest:
 
     `in_use` is the certificate that the host has now: an own CA never answers with that very one again. `renewal`
     says that it still is what the inventory wants and only nears its end, so that its successor must not end sooner.
+    `reasons` are the codes of what differed on the host.
     """
 
     host: str
@@ -34,6 +40,7 @@ class IssuerRequest:
     in_use: Optional[x509.Certificate] = None
     renewal: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
+    reasons: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,12 +105,13 @@ class Issuer(ABC):
     """One configured issuer. Objects may cross a fork: they hold no open files.
 
     `type` is what an entry of `mtls_issuers` calls it; `path_options` are those of its options that are paths:
-    whoever calls configure() makes them absolute. Each issuer is one file in this directory, which names its class
-    ISSUER; the selector finds it there.
+    whoever calls configure() makes them absolute. `revokes` says that revoke() does so, or asks for it. Each issuer is
+    one file in this directory, which names its class ISSUER; the selector finds it there.
     """
 
     type: ClassVar[str]
     path_options: ClassVar[Tuple[str, ...]] = ()
+    revokes: ClassVar[bool] = False
 
     name: str
 
@@ -124,6 +132,28 @@ class Issuer(ABC):
     def certificates(self) -> List[x509.Certificate]:
         """The CA's own certificates, the one that issues first. Raises IssuerError where there are none."""
 
+    def roots(self) -> List[x509.Certificate]:
+        """What those have to trust who trust this issuer: its roots, in an order that does not change for nothing.
+
+        Raises IssuerError where there are none.
+        """
+        found = self.certificates()
+        return [one for one in found if certificate.is_self_issued(one)] or found[-1:]
+
+    def issuing_cas(self) -> Tuple[str, ...]:
+        """SHA-256 (lower-case hex) of the CA certificates that may have issued what is in use; empty where any may.
+
+        Needs no secret and writes nothing. Raises IssuerError where that cannot be told.
+        """
+        return ()
+
+    def is_retired(self, leaf: x509.Certificate) -> bool:
+        """Whether a client certificate comes from a CA that this issuer has retired: nobody trusts it any more.
+
+        Needs no secret and writes nothing. Raises IssuerError where that cannot be told.
+        """
+        return False
+
     def check_ready(self, at: datetime) -> None:  # noqa: B027 - most issuers can only be asked
         """Raise IssuerError where it is plain, without much work, that no request could be answered now."""
 
@@ -140,12 +170,7 @@ class Issuer(ABC):
         Doing so again changes nothing. Raises InputError for a bad reason or a certificate that is not this issuer's,
         IssuerError where the issuer cannot revoke, saying what to do instead.
         """
-        raise IssuerError(
-            "issuer {0}: it is of type {1}, which cannot revoke; have whoever runs its CA revoke the certificate with "
-            "the serial number {2}, and remove or replace the credential meanwhile".format(
-                self.name, self.type, serial_text(certificate_or_serial)
-            )
-        )
+        raise cannot_revoke(self, certificate_or_serial)
 
     def revoked(self, certificate_or_serial: CertificateOrSerial) -> Optional[RevocationResult]:
         """What revoke() would find done already; None where the certificate is not revoked as far as the issuer knows.
@@ -153,6 +178,20 @@ class Issuer(ABC):
         Needs no secret and writes nothing. Raises InputError for a certificate that is not this issuer's.
         """
         return None
+
+    def compromised(self, leaf: x509.Certificate) -> Optional[datetime]:
+        """Since when (aware, in UTC) a certificate's key is known to others, as the revocation of one for it says.
+
+        Needs no secret and writes nothing. None where the issuer keeps no record. Raises IssuerError.
+        """
+        return None
+
+    def revoked_serials(self, host: str, at: datetime) -> Dict[str, FrozenSet[str]]:
+        """The serial numbers (lower-case hex) of a host's certificates that are revoked and not expired, by credential.
+
+        Needs no secret and writes nothing. Empty where the issuer keeps no record. Raises IssuerError.
+        """
+        return {}
 
     def live(
         self,
@@ -167,9 +206,26 @@ class Issuer(ABC):
         """
         return []
 
+    def unfinished(self, at: datetime, host: str, credential: str) -> List[Holding]:
+        """The certificates of a host's credential that are revoked, but nobody is told so: revoke() would mend it.
+
+        Needs no secret and writes nothing. Raises IssuerError.
+        """
+        return []
+
     def exists(self) -> bool:
         """False for a CA that has yet to be created, which in check mode may be this very run's work."""
         return True
+
+
+def cannot_revoke(issuer: Issuer, certificate_or_serial: CertificateOrSerial) -> IssuerError:
+    """The error of an issuer that cannot revoke: what to do instead."""
+    return IssuerError(
+        "issuer {0}: it is of type {1}, which cannot revoke; have whoever runs its CA revoke the certificate with "
+        "the serial number {2}, and remove or replace the credential meanwhile".format(
+            issuer.name, issuer.type, serial_text(certificate_or_serial)
+        )
+    )
 
 
 def serial_text(certificate_or_serial: CertificateOrSerial) -> str:
@@ -182,9 +238,13 @@ def serial_text(certificate_or_serial: CertificateOrSerial) -> str:
 def take_options(
     name: str, options: Mapping[str, Any], required: Collection[str], optional: Collection[str]
 ) -> Dict[str, Any]:
-    """An issuer's options without `type`, null ones left out; InputError names what is unknown or missing."""
-    given = {key: value for key, value in options.items() if key != "type" and value is not None}
-    valid = ", ".join(["type", *sorted([*required, *optional])])
+    """An issuer's options without those that every issuer has, null ones left out.
+
+    Raises InputError that names what is unknown, missing or, of the common ones, wrong.
+    """
+    read_limit(name, options)
+    given = {key: value for key, value in options.items() if key not in _COMMON and value is not None}
+    valid = ", ".join([_TYPE, *sorted([*required, *optional, QUOTA])])
     for key in given:
         if key not in required and key not in optional:
             raise InputError("issuer {0}: unknown option {1!r}; valid options are {2}".format(name, key, valid))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any, List, Mapping, Optional, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from ...module_utils import certificate, duration, passphrase
 from ...module_utils.errors import InputError
@@ -21,7 +21,8 @@ from ...module_utils.ownca import build
 from ...module_utils.ownca import issue as ownca
 from ...module_utils.ownca.layout import CRL, LEDGER
 from ...module_utils.ownca.ledger import Entry, Ledger, Revocation
-from ...module_utils.ownca.revoke import find, revoke
+from ...module_utils.ownca.members import Members, exists, read_members
+from ...module_utils.ownca.revoke import find, revoke, unlisted
 from ...module_utils.request import load
 from ...module_utils.state_directory import StateDirectory
 from .base import (
@@ -46,6 +47,7 @@ class OwnCa(Issuer):
 
     type = "ownca"
     path_options = ("directory",)
+    revokes = True
 
     name: str
     directory: str
@@ -78,7 +80,20 @@ class OwnCa(Issuer):
         return "issued"
 
     def certificates(self) -> List[x509.Certificate]:
-        return ownca.read_certificates(self.directory)
+        members = self._members()
+        others = [member for member in members.trusted if member is not members.issuing]
+        return [one for member in (members.issuing, *others) for one in member.certificates]
+
+    def roots(self) -> List[x509.Certificate]:
+        # In an order that stays when another one issues: bundles of certificates would change for nothing.
+        return [member.root for member in self._members().trusted]
+
+    def issuing_cas(self) -> Tuple[str, ...]:
+        return (certificate.fingerprint(self._members().issuing.issuing),) if self.exists() else ()
+
+    def is_retired(self, leaf: x509.Certificate) -> bool:
+        issued_by = self._members().issuer_of(leaf) if self.exists() else None
+        return issued_by is not None and issued_by.retired is not None
 
     def check_ready(self, at: datetime) -> None:
         ownca.check_ready(self.directory, self.passphrase, at)
@@ -90,12 +105,24 @@ class OwnCa(Issuer):
 
     def revoke(self, certificate_or_serial: CertificateOrSerial, reason: str, at: datetime) -> RevocationResult:
         entry = self._entry(certificate_or_serial)
-        done = revoke(self._open(at), entry.serial, reason, at)
+        authority = ownca.open_authority(
+            self.directory, self.passphrase, at, of=certificate.from_der(entry.certificate)
+        )
+        done = revoke(authority, entry.serial, reason, at)
         return self._result(entry, done.revocation, done.changed)
 
     def revoked(self, certificate_or_serial: CertificateOrSerial) -> Optional[RevocationResult]:
         entry = self._entry(certificate_or_serial)
         return None if entry.revocation is None else self._result(entry, entry.revocation, changed=False)
+
+    def compromised(self, leaf: x509.Certificate) -> Optional[datetime]:
+        ledger = Ledger(os.path.join(self.directory, LEDGER))
+        found = ledger.compromised(certificate.public_fingerprint(leaf)) if self.exists() else None
+        return None if found is None else found.revoked_at
+
+    def revoked_serials(self, host: str, at: datetime) -> Dict[str, FrozenSet[str]]:
+        path = os.path.join(self.directory, LEDGER)
+        return Ledger(path).revoked_of(host, at) if os.path.lexists(path) else {}
 
     def live(
         self,
@@ -109,8 +136,15 @@ class OwnCa(Issuer):
         entries = Ledger(os.path.join(self.directory, LEDGER)).entries(host, credential, serial, live_at=at)
         return [Holding(one.host, one.credential, certificate.from_der(one.certificate)) for one in entries]
 
+    def unfinished(self, at: datetime, host: str, credential: str) -> List[Holding]:
+        entries = unlisted(self.directory, host, credential, at) if self.exists() else []
+        return [Holding(one.host, one.credential, certificate.from_der(one.certificate)) for one in entries]
+
     def exists(self) -> bool:
-        return ownca.exists(self.directory)
+        return exists(self.directory)
+
+    def _members(self) -> Members:
+        return read_members(self.directory)
 
     def _entry(self, certificate_or_serial: CertificateOrSerial) -> Entry:
         """What the ledger has on a certificate. One of another CA may have the same serial number by chance."""
@@ -135,7 +169,7 @@ class OwnCa(Issuer):
             host=entry.host,
             credential=entry.credential,
             certificate=certificate.from_der(entry.certificate),
-            next_step="servers refuse it once they have been given the new {0} and were reloaded".format(
+            next_step="servers refuse what was revoked once they have been given the new {0} and were reloaded".format(
                 os.path.join(self.directory, CRL)
             ),
         )

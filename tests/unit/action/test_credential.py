@@ -25,8 +25,8 @@ from ansible.utils.collection_loader import AnsibleCollectionConfig
 from ansible_collections.mutual.tls.plugins.action import credential as action_module
 from ansible_collections.mutual.tls.plugins.action.credential import ActionModule
 from ansible_collections.mutual.tls.plugins.module_utils import certificate as certificates
+from ansible_collections.mutual.tls.plugins.module_utils import keystore_format, private_key, request
 from ansible_collections.mutual.tls.plugins.module_utils import name as names
-from ansible_collections.mutual.tls.plugins.module_utils import private_key, request
 from ansible_collections.mutual.tls.plugins.module_utils.converge import host as converge_module
 from ansible_collections.mutual.tls.plugins.module_utils.converge.run import converge
 from ansible_collections.mutual.tls.plugins.module_utils.document import parse
@@ -49,6 +49,8 @@ PASSPHRASE = "the credential's 'own' passphrase ü"
 @pytest.fixture(scope="module", autouse=True)
 def plugins(repository: Path) -> None:
     """What ansible-playbook does when it starts; lookups and filters are not found before it."""
+    # Loaded when it is needed first, which Ansible's importer could not do here any more.
+    keystore_format.codec("jks")
     if AnsibleCollectionConfig.collection_finder is None:
         init_plugin_loader([str(repository)])
     # pytest has imported the collection before Ansible's own importer could, which notes this on it.
@@ -97,11 +99,12 @@ class World:
         self.connection = connect()
         self.variables: Dict[str, Any] = {}
         self.more: Dict[str, Any] = {}
+        self.issuers: Dict[str, Any] = {}
 
-    def make_ca(self) -> None:
-        place = open_state_directory(str(self.state), create=True).ownca("corp")
-        Path(place).parent.mkdir(mode=0o700)
-        subject = names.normalize({"CN": "Corp"})
+    def make_ca(self, name: str = "corp") -> None:
+        place = open_state_directory(str(self.state), create=True).ownca(name)
+        Path(place).parent.mkdir(mode=0o700, exist_ok=True)
+        subject = names.normalize({"CN": name.title()})
         spec = AuthoritySpec(subject, KeyKind("ECC", curve="secp256r1"), timedelta(days=3650))
         create.converge(place, create.OwnCaSpec(spec, None, timedelta(days=30)), CA_PASSPHRASE, None, NOW, write=True)
 
@@ -138,7 +141,7 @@ class World:
         }
         return {
             "credentials": [item],
-            "issuers": {"corp": {"type": "ownca", "passphrase": CA_PASSPHRASE}},
+            "issuers": {"corp": {"type": "ownca", "passphrase": CA_PASSPHRASE}, **self.issuers},
             "root": str(self.root(host)),
             "state_directory": str(self.state),
         }

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.mutual.tls.plugins.module_utils.errors import InputError, IssuerError
 from ansible_collections.mutual.tls.plugins.plugin_utils import authorities
 from ansible_collections.mutual.tls.plugins.plugin_utils.inventory import read_inventory
+from ansible_collections.mutual.tls.plugins.plugin_utils.issuers.base import Issuer
 from ansible_collections.mutual.tls.tests.unit import material
 
 NOW = datetime.now(timezone.utc)
@@ -36,6 +37,9 @@ class FakeIssuer:
         if not self._certificates:
             raise IssuerError("there is no own CA in /x; run mutual.tls.ownca")
         return self._certificates
+
+    def roots(self) -> List[Any]:
+        return Issuer.roots(self)  # type: ignore[arg-type]
 
 
 def read(

@@ -9,8 +9,9 @@ from typing import Any, Dict, List
 
 import pytest
 
-from ansible_collections.mutual.tls.plugins.module_utils.document import MAXIMUM_NUMBER, Document, parse
+from ansible_collections.mutual.tls.plugins.module_utils.document import Document, parse
 from ansible_collections.mutual.tls.plugins.module_utils.errors import InputError
+from ansible_collections.mutual.tls.plugins.module_utils.json_reader import MAXIMUM_NUMBER
 from ansible_collections.mutual.tls.plugins.module_utils.private_key import KeyKind
 from ansible_collections.mutual.tls.plugins.plugin_utils import wire
 from ansible_collections.mutual.tls.plugins.plugin_utils.intent import Intent
@@ -185,7 +186,15 @@ BAD_CREDENTIAL = {
     "name with a line end": ({"name": "orders\n"}, ["name:"]),
     "name as number": ({"name": 7}, ["name must be text", "quote"]),
     "unknown option": ({"pasphrase": SECRET}, ["'pasphrase'", "did you mean 'passphrase'?"]),
-    "unsupported option": ({"reload": ["x"]}, ["option 'reload' is not known"]),
+    "unsupported option": ({"activated": "on_proof"}, ["option 'activated' is not known"]),
+    "proof without a handshake": ({"activation": "on_proof"}, ["activation: on_proof", "verify: {url:"]),
+    "unknown activation": ({"activation": "never"}, ["activation", "automatic"]),
+    "reload as text": ({"reload": "systemctl reload orders"}, ["reload:", "[systemctl, reload, orders]"]),
+    "reload of nothing": ({"reload": []}, ["reload:", "list of words"]),
+    "reload that takes no time": ({"reload": ["x"], "reload_timeout": "0s"}, ["reload_timeout"]),
+    "verify without a place": ({"verify": {}}, ["verify"]),
+    "verify without authorities": ({"verify": {"url": "https://x/"}}, ["verify.authorities"]),
+    "verify in the clear": ({"verify": {"url": "http://x/", "authorities": ["partner"]}}, ["verify.url"]),
     "unknown option below": ({"keystores": [keystore(alias="x")]}, ["keystores[0].alias", "not known"]),
     "unknown state": ({"state": "gone"}, ["state", "present, absent, held"]),
     "unknown provider": ({"provider": "vibe"}, ["'vibe'", "did you mean 'vibes'?"]),
@@ -281,6 +290,11 @@ BAD_CREDENTIAL = {
     "owner as list": ({"owner": ["x"]}, ["owner must be text"]),
     "duration without unit": ({"validity": "90"}, ["validity", "90d"]),
     "duration as number": ({"renew_before": 30}, ["renew_before must be text"]),
+    "jitter without a unit": ({"renew_jitter": "7"}, ["renew_jitter", "90d"]),
+    "jitter of a lifetime": ({"renew_jitter": "20000d"}, ["renew_jitter", "too long"]),
+    "window as text": ({"renew_window": "22:00-04:00"}, ["renew_window must be", "timezone"]),
+    "window without an end": ({"renew_window": [{"from": "22:00"}]}, ["renew_window[0].to: missing"]),
+    "window in bare digits": ({"renew_window": {"from": 79200, "to": "04:00"}}, ["renew_window.from", "quoted"]),
     "no generation": ({"keep_generations": 0}, ["keep_generations"]),
     "label as number": ({"labels": {"cost": 7}}, ["labels.cost", "quote"]),
     "link relative": ({"links": [link(path="x")]}, ["links[0].path", "absolute"]),

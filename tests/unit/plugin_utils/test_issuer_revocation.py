@@ -139,3 +139,57 @@ def test_one_that_cannot_revoke_says_what_to_do(state: StateDirectory, by: str) 
         issuer.revoke(leaf if by == "certificate" else serial, "superseded", NOW)
     assert issuer.revoked(leaf) is None
     assert issuer.live(NOW) == []
+
+
+class TestARollOver:
+    """What the own CA's issuer says of the CAs in its directory."""
+
+    @pytest.fixture
+    def directory(self, state: StateDirectory) -> Path:
+        return Path(state.ownca("corp"))
+
+    def to(self, directory: Path, phase: str) -> None:
+        found = None if phase == "add" else ca.proved(directory, phase)
+        ca.roll(directory, phase, found=found, at=NOW)
+
+    def test_who_issues_who_is_trusted_and_who_is_retired(self, state: StateDirectory, directory: Path) -> None:
+        issuer = configured(state)
+        old = issuer.certificates()
+        leaves = [issued(issuer)]
+        assert issuer.roots() == old[1:]
+        assert issuer.issuing_cas() == (certificate.fingerprint(old[0]),)
+        seen = []
+        for phase in ("add", "reissue", "retire"):
+            self.to(directory, phase)
+            leaves.append(issued(issuer, credential=phase))
+            retired = [issuer.is_retired(leaf) for leaf in leaves]
+            seen.append(
+                (len(issuer.roots()), issuer.roots()[0] == old[-1], issuer.certificates()[0] == old[0], retired)
+            )
+            assert issuer.issuing_cas() == (certificate.fingerprint(issuer.certificates()[0]),)
+        assert seen == [
+            (2, True, True, [False, False]),
+            (2, True, False, [False, False, False]),
+            (1, False, False, [True, True, False, False]),
+        ]
+        assert not issuer.is_retired(of_another_ca(leaves[0]))
+
+    @pytest.mark.parametrize("phase", ["add", "reissue", "retire"])
+    def test_it_revokes_what_either_has_issued(self, state: StateDirectory, directory: Path, phase: str) -> None:
+        issuer = configured(state)
+        leaves = [issued(issuer)]
+        for one in ("add", "reissue", "retire")[: ("add", "reissue", "retire").index(phase) + 1]:
+            self.to(directory, one)
+        leaves.append(issued(issuer, host="web2"))
+        assert [holding.certificate for holding in issuer.live(NOW)] == leaves
+        for leaf in leaves:
+            assert issuer.revoke(leaf, "superseded", NOW).changed
+            assert issuer.revoked(leaf) is not None
+        assert issuer.live(NOW) == []
+        assert ca.roll(directory, at=NOW).differences == ()
+
+    def test_one_that_does_not_exist(self, tmp_path: Path) -> None:
+        issuer = configured(StateDirectory(str(tmp_path / "mtls"), exists=False))
+        assert issuer.issuing_cas() == ()
+        with pytest.raises(IssuerError, match="no own CA"):
+            issuer.roots()

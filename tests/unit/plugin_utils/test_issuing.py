@@ -19,10 +19,13 @@ from ansible_collections.mutual.tls.plugins.module_utils.errors import IssuerErr
 from ansible_collections.mutual.tls.plugins.module_utils.reply import CredentialReply, PendingRequest, Reply
 from ansible_collections.mutual.tls.plugins.module_utils.state_directory import open_state_directory
 from ansible_collections.mutual.tls.plugins.plugin_utils import issuing
+from ansible_collections.mutual.tls.plugins.plugin_utils.desk import Desk
 from ansible_collections.mutual.tls.plugins.plugin_utils.intent import Intent
 from ansible_collections.mutual.tls.plugins.plugin_utils.inventory import read_inventory
 from ansible_collections.mutual.tls.plugins.plugin_utils.issuers.base import Issued, IssuerRequest, Pending, Refused
+from ansible_collections.mutual.tls.plugins.plugin_utils.quota import Quota
 from ansible_collections.mutual.tls.plugins.plugin_utils.registry import Registry
+from ansible_collections.mutual.tls.plugins.plugin_utils.trail import Trail
 from ansible_collections.mutual.tls.tests.unit import material
 
 NOW = datetime.now(timezone.utc)
@@ -79,9 +82,15 @@ def reply(key: Any = KEY) -> CredentialReply:
     return CredentialReply("orders", "request", True, (), 1, OLD.pem.decode(), pending, None, "/x")
 
 
+def desk(tmp_path: Path, **limits: int) -> Desk:
+    """Asks issuers within these limits; what they give is recorded."""
+    state = open_state_directory(str(tmp_path / "state"), create=True)
+    return Desk(Quota(limits, str(tmp_path), state.path, False), Trail(state, "web1", False))
+
+
 def settle(tmp_path: Path, issuer: Any, host: str = "web1", **more: Any) -> Any:
     registry = Registry(open_state_directory(str(tmp_path / "state"), create=True))
-    return issuing.settle(intent(), reply(**more), host, issuer, registry, NOW)
+    return issuing.settle(intent(), reply(**more), host, issuer, registry, desk(tmp_path), NOW)
 
 
 def issues(name: str = "ops", signer: Any = CA) -> FakeIssuer:
@@ -140,14 +149,14 @@ def test_nothing_is_asked_for_a_credential_that_shall_not_be_present(tmp_path: P
     for state in ("absent", "held"):
         issuer = issues()
         unwanted = replace(intent(), host=replace(intent().host, state=state))
-        settled = issuing.settle(unwanted, reply(), "web1", issuer, registry, NOW)
+        settled = issuing.settle(unwanted, reply(), "web1", issuer, registry, desk(tmp_path), NOW)
         assert (settled, issuer.asked) == (issuing.Failed("the host asks for a certificate that nobody wanted"), [])
     nobody = request.RequestSpec((), ())
     unnamed = replace(intent(), host=replace(intent().host, spec=nobody))
     pem = request.build(KEY, nobody).decode()
     issuer = issues()
     asks = replace(reply(), request=PendingRequest(pem, "2026-11-21"))
-    refused = issuing.settle(unnamed, asks, "web1", issuer, registry, NOW)
+    refused = issuing.settle(unnamed, asks, "web1", issuer, registry, desk(tmp_path), NOW)
     assert isinstance(refused, issuing.Failed)
     assert 'policy rule "subject"' in refused.reason
     assert issuer.asked == []
@@ -179,7 +188,7 @@ def test_a_renewal_that_ends_sooner_is_refused_before_anybody_is_asked(
     asks = replace(reply(), certificate=LONG.pem.decode(), differences=(DUE, *(Difference(o, "x") for o in others)))
     issuer.ends = lambda validity, at: at + validity  # type: ignore[method-assign]
     registry = Registry(open_state_directory(str(tmp_path / "state"), create=True))
-    settled = getattr(issuing, verb)(intent(), asks, "web1", issuer, registry, NOW)
+    settled = getattr(issuing, verb)(intent(), asks, "web1", issuer, registry, desk(tmp_path), NOW)
     assert isinstance(settled, issuing.Failed)
     assert "sooner than the one in use" in settled.reason
     assert issuer.asked == []
@@ -193,23 +202,29 @@ def test_a_certificate_that_nobody_wants_any_more_need_not_be_outlasted(tmp_path
     registry = Registry(open_state_directory(str(tmp_path / "state"), create=True))
     for differences in ((Difference(reason, "x"),), (DUE, Difference(reason, "x"))):
         asks = replace(reply(), certificate=LONG.pem.decode(), differences=differences)
-        assert isinstance(issuing.settle(intent(), asks, "web1", issuer, registry, NOW), Answer)
+        assert isinstance(issuing.settle(intent(), asks, "web1", issuer, registry, desk(tmp_path), NOW), Answer)
 
 
 def test_check_mode_predicts_what_the_policy_would_refuse(tmp_path: Path) -> None:
     issuer = issues()
     registry = Registry(open_state_directory(str(tmp_path / "state"), create=True))
     for asks in (reply(), replace(reply(), request=PendingRequest(None, None, FINGERPRINT))):
-        assert isinstance(issuing.predict(intent(), asks, "web2", issuer, registry, NOW), issuing.Predicted)
+        assert isinstance(
+            issuing.predict(intent(), asks, "web2", issuer, registry, desk(tmp_path), NOW), issuing.Predicted
+        )
     registry.claim(FINGERPRINT, "web1", "orders")
     for asks in (reply(), replace(reply(), request=PendingRequest(None, None, FINGERPRINT))):
-        assert isinstance(issuing.predict(intent(), asks, "web1", issuer, registry, NOW), issuing.Predicted)
-        predicted = issuing.predict(intent(), asks, "web2", issuer, registry, NOW)
+        assert isinstance(
+            issuing.predict(intent(), asks, "web1", issuer, registry, desk(tmp_path), NOW), issuing.Predicted
+        )
+        predicted = issuing.predict(intent(), asks, "web2", issuer, registry, desk(tmp_path), NOW)
         assert isinstance(predicted, issuing.Failed)
         assert 'policy rule "key_owner"' in predicted.reason
         assert "web1" in predicted.reason
     assert registry.holder(FINGERPRINT) == "web1"
-    predicted = issuing.predict(intent(), reply(key=material.ed25519_key()), "web1", issuer, registry, NOW)
+    predicted = issuing.predict(
+        intent(), reply(key=material.ed25519_key()), "web1", issuer, registry, desk(tmp_path), NOW
+    )
     assert isinstance(predicted, issuing.Failed)
     assert "key_type" in predicted.reason
     assert issuer.asked == []

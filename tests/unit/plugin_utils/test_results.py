@@ -6,18 +6,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Sequence
 
 import pytest
 
 from ansible_collections.mutual.tls.plugins.module_utils.difference import Difference
 from ansible_collections.mutual.tls.plugins.module_utils.document import Answer
-from ansible_collections.mutual.tls.plugins.module_utils.reply import CredentialReply, PendingRequest
+from ansible_collections.mutual.tls.plugins.module_utils.reply import (
+    Awaiting,
+    Candidate,
+    CredentialReply,
+    Event,
+    PendingRequest,
+)
 from ansible_collections.mutual.tls.plugins.plugin_utils.intent import Intent
 from ansible_collections.mutual.tls.plugins.plugin_utils.inventory import read_inventory
 from ansible_collections.mutual.tls.plugins.plugin_utils.issuers.base import Pending
-from ansible_collections.mutual.tls.plugins.plugin_utils.issuing import Failed, Predicted
-from ansible_collections.mutual.tls.plugins.plugin_utils.results import Outcome, build
+from ansible_collections.mutual.tls.plugins.plugin_utils.issuing import Agreed, Failed, Predicted
+from ansible_collections.mutual.tls.plugins.plugin_utils.results import Outcome, Revocation, build
 from ansible_collections.mutual.tls.tests.unit import material
 
 CA = material.authority("CA")
@@ -48,6 +54,10 @@ def one(first: CredentialReply, settled: Any = None, second: Optional[Credential
 
 REQUEST = reply("request", changed=True)
 PENDING = Pending("ref", "2026-11-20", "the partner's mail")
+AGREED = Agreed("ab" * 32)
+BEFORE = Candidate(1, OLD)
+WAITS = Awaiting(2, "2026-11-21T12:00:00Z", "proof", None)
+HELD = reply("held", changed=True, held_since="2026-11-21T12:00:00Z")
 WAYS = {
     # way: (first reply, what the request came to, second reply, state, changed, text in the error)
     "nothing to do": (reply(), None, None, "active", False, None),
@@ -63,6 +73,13 @@ WAYS = {
     "predicted": (reply("request"), Predicted(), None, "active", True, None),
     "pending, new": (REQUEST, PENDING, None, "pending", True, None),
     "pending, as before": (reply("request"), PENDING, None, "pending", False, None),
+    "rolled back": (reply(candidate=BEFORE), AGREED, HELD, "held", True, None),
+    "rollback refused": (reply(candidate=BEFORE), Failed("was revoked"), None, "failed", False, "was revoked"),
+    "rollback not done": (reply(candidate=BEFORE), AGREED, None, "failed", False, "did not"),
+    "rollback failed": (reply(candidate=BEFORE), AGREED, reply("failed", error="reload"), "failed", False, "reload"),
+    "held by a rollback": (replace(HELD, changed=False), None, None, "held", False, None),
+    "staged": (REQUEST, ANSWER, reply("awaiting", awaiting=WAITS, changed=True), "pending", True, None),
+    "staged before": (reply("awaiting", awaiting=WAITS), None, None, "pending", False, None),
     "refused": (REQUEST, Failed("policy rule"), None, "failed", True, "policy rule"),
     "refused in check mode": (reply("request"), Failed("CA expired"), None, "failed", False, "CA expired"),
 }
@@ -99,6 +116,82 @@ def test_a_prediction_knows_the_subject_alone() -> None:
 def test_pending_says_who_since_when_and_for_what() -> None:
     entry = one(REQUEST, PENDING)
     assert entry["pending"] == {"issuer": "corp", "since": "2026-11-20", "waits_for": "the partner's mail"}
+
+
+@pytest.mark.parametrize(
+    ("what", "problem", "text"),
+    [
+        ("proof", None, "a handshake with the new certificate to succeed"),
+        ("proof", "alert unknown_ca", "to succeed; the last one failed: alert unknown_ca"),
+        ("request", None, "the operation activate"),
+    ],
+)
+def test_a_staged_generation_says_what_it_waits_for(what: str, problem: Any, text: str) -> None:
+    entry = one(reply("awaiting", awaiting=Awaiting(2, "2026-11-21T12:00:00Z", what, problem)))
+    assert (entry["pending"]["since"], entry["generation"]) == ("2026-11-21T12:00:00Z", 1)
+    assert entry["pending"]["waits_for"].endswith(text)
+
+
+@pytest.mark.parametrize(("activation", "text"), [("on_request", "activate"), ("on_proof", "handshake")])
+def test_a_prediction_waits_for_its_activation(activation: str, text: str) -> None:
+    host = replace(intent().host, activation=activation)
+
+    def foreseen(first: CredentialReply, operation: str = "converge") -> Dict[str, Any]:
+        wanted = replace(intent(), host=replace(host, operation=operation))
+        entry: Dict[str, Any] = build([Outcome(wanted, first, Predicted())], "/r", [], [], False)["credentials"][0]
+        return entry
+
+    entry = foreseen(reply("request"))
+    assert (entry["state"], entry["changed"], entry["generation"]) == ("pending", True, 1)
+    assert entry["serial_number"] is not None
+    assert text in entry["pending"]["waits_for"]
+    first = foreseen(reply("request", certificate=None, generation=None))
+    assert (first["state"], first["generation"]) == ("pending", None)
+    at_once = foreseen(reply("request"), "activate")
+    assert (at_once["state"] == "active") == (activation == "on_request")
+
+
+@pytest.mark.parametrize(("numbers", "in_use"), [((), 7), ((8,), 8), ((8, 7), 7)])
+def test_what_has_failed_says_which_generation_is_in_use(numbers: Sequence[int], in_use: int) -> None:
+    events = tuple(Event("deployed", number, "ab" * 32) for number in numbers)
+    failed = reply("failed", error="the reload failed", generation=None, certificate=None, events=events)
+    assert one(reply("request", generation=7), ANSWER, failed)["generation"] == in_use
+
+
+def test_what_a_rollback_holds_says_since_when() -> None:
+    assert one(HELD)["held_since"] == "2026-11-21T12:00:00Z"
+    assert one(reply())["held_since"] is None
+
+
+def test_what_a_rollback_came_to_is_told_in_reasons_and_diff() -> None:
+    asked = Difference("rollback_requested", "current", "generations/0002", "generations/0001")
+    outcome = Outcome(intent(), reply(candidate=BEFORE), AGREED, replace(HELD, differences=(asked,)))
+    result = build([outcome], "/etc/mtls", [], [], True)
+    assert result["credentials"][0]["reasons"] == ["rollback_requested"]
+    assert "generations/0001" in result["diff"][0]["after"]
+
+
+def test_revoked_certificates_are_named_and_are_a_change() -> None:
+    gone = Outcome(intent(), reply("absent", certificate=None), revocation=Revocation(("1f", "2a"), None, ("copy it",)))
+    result = build([gone, gone], "/etc/mtls", [], ["careful"], True)
+    entry = result["credentials"][0]
+    assert (entry["revoked"], entry["changed"], entry["reasons"]) == (["1f", "2a"], True, ["state_absent"])
+    assert result["warnings"] == ["careful", "copy it"]
+    assert result["diff"][0]["before"] == "certificate 1f: valid\ncertificate 2a: valid\n"
+    assert result["diff"][0]["after"] == "certificate 1f: revoked\ncertificate 2a: revoked\n"
+    assert one(reply())["revoked"] == []
+
+
+def test_what_could_not_be_revoked_is_a_failure() -> None:
+    problem = Revocation(problem="nothing was revoked")
+    lost = Outcome(intent(), REQUEST, Failed("the CA expired"), revocation=problem)
+    entry = build([lost], "/r", [], [], False)["credentials"][0]
+    assert (entry["state"], entry["error"]) == ("failed", "the CA expired; nothing was revoked")
+    in_use = Outcome(intent(), REQUEST, ANSWER, reply(certificate=NEW), Revocation(("1f",), "the CA is locked"))
+    result = build([in_use], "/r", [], [], False)
+    entry = result["credentials"][0]
+    assert (result["failed"], entry["state"], entry["error"]) == (True, "failed", "the CA is locked")
+    assert (entry["changed"], entry["revoked"]) == (True, ["1f"])
 
 
 def test_check_and_run_agree_on_reasons() -> None:

@@ -106,12 +106,23 @@ def test_a_check_tells_what_a_run_would_do() -> None:
     ]
 
 
+def test_a_host_without_selected_credentials_is_not_one_without_credentials() -> None:
+    told = build([["web1"]], {"web1": result()}, False, AT, selected=True)
+    assert (
+        told["lines"][-1] == "1      web1  -           -           succeeded  mtls_select means none of its credentials"
+    )
+
+
 WHY: Dict[str, Any] = {
     "renewed": (
         credential(changed=True, reasons=["certificate_due"]),
         "changed: certificate_due; valid until 2027-02-19",
     ),
     "due is better than its end": (credential(due="2027-01-20T12:00:00Z"), "due 2027-01-20"),
+    "a window is closed": (
+        credential(reasons=["certificate_due"], due="2026-11-20T12:00:00Z", renewal_waits_until="2026-11-21T22:00:00Z"),
+        "certificate_due; due 2026-11-20, waits until its window opens, 2026-11-21T22:00:00Z",
+    ),
     "waiting": (
         credential(
             state="pending",
@@ -152,7 +163,9 @@ def test_busiest_days_are_those_ahead_of_credentials_in_use() -> None:
         credential("renewed now", changed=True, not_after=None),
         credential("failing", state="failed"),
         credential("waiting", state="pending"),
-    ) == [("2027-01-20", 2), ("2027-01-19", 1), ("2027-02-19", 1)]
+        credential("overdue, closed", due="2026-11-20T00:00:00Z", renewal_waits_until="2026-11-22T00:00:00Z"),
+        credential("closed then", due="2027-01-18T00:00:00Z", renewal_waits_until="2027-01-20T22:00:00Z"),
+    ) == [("2027-01-20", 3), ("2026-11-22", 1), ("2027-01-19", 1), ("2027-02-19", 1)]
 
 
 def test_no_more_days_than_people_read() -> None:

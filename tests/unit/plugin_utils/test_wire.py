@@ -25,6 +25,7 @@ ARGUMENTS = {
             "previous_passphrase": "old",
             "key": {"encrypt": True, "rotate": False, "type": "ECC", "curve": "secp384r1"},
             "renew_before": "12h",
+            "renew_jitter": "6h",
             "owner": "orders",
             "group": 17,
             "mode": "0640",
