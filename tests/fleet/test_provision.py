@@ -99,7 +99,7 @@ def test_check_predicts_the_run_and_touches_nothing(story: Story) -> None:
 
 
 def _foreseeable(result: Mapping[str, Any]) -> List[Dict[str, Any]]:
-    unknown = "issuer_dn serial_number not_before not_after fingerprint_sha256".split()
+    unknown = "issuer_dn serial_number not_before not_after due fingerprint_sha256".split()
     return [{key: value for key, value in one.items() if key not in unknown} for one in result["credentials"]]
 
 

@@ -117,8 +117,8 @@ class Fleet:
         """Everything of a host: its root, and paths for links beside it."""
         return self.directory / "hosts" / host
 
-    def make_ca(self, name: str, passphrase: str = CA_PASSPHRASE) -> Path:
-        """An own CA in the state directory, made in this process."""
+    def make_ca(self, name: str, passphrase: str = CA_PASSPHRASE, age: timedelta = timedelta(0)) -> Path:
+        """An own CA in the state directory, made in this process, or some time ago."""
         place = open_state_directory(str(self.state), create=True).ownca(name)
         spec = AuthoritySpec(
             names.normalize({"CN": f"{name} client CA"}), KeyKind("ECC", curve="secp256r1"), timedelta(days=3650)
@@ -129,7 +129,7 @@ class Fleet:
             create.OwnCaSpec(spec, None, timedelta(days=30)),
             passphrase,
             None,
-            datetime.now(timezone.utc),
+            datetime.now(timezone.utc) - age,
             write=True,
         )
         return Path(place)

@@ -324,6 +324,8 @@ _LIFE = (
     Row("credentials.validity", "counts at the next renewal", {"validity": "60d"}, {"validity": "20d"}),
     Row("credentials.renew_before", "a third of the lifetime at most", {}, {"renew_before": "89d"}),
     Row("credentials.renew_before", "in other words", {"renew_before": "24h"}, {"renew_before": "1d"}),
+    Row("credentials.renew_jitter", "far from the end", {}, {"renew_jitter": "14d"}),
+    Row("credentials.renew_window", "nothing is due", {}, {"renew_window": {"from": "22:00", "to": "04:00"}}),
     Row(
         "credentials.keep_generations",
         "fewer",
@@ -556,6 +558,47 @@ def _provider(option: str, what: str, now: Mapping[str, Any], *reasons: str, **a
     return Row(option, what, mine, mine, reasons, task_before=_ONE, task_after={"providers": {"{own}": now}})
 
 
+_REVOKE = {"operation": "activate", "revoke": "superseded"}
+
+
+def _select(**selected: Any) -> Mapping[str, Any]:
+    return {"select": selected}
+
+
+def _selected(option: str, **selected: Any) -> Row:
+    """A row of a credential that is alone on its host, is selected, and changes."""
+    after = {"subject": {"CN": "selected"}}
+    host = option.replace(".", "-")
+    return Row(
+        option,
+        "what is meant",
+        {},
+        after,
+        ("subject_changed",),
+        key_kept=False,
+        task_after=_select(**selected),
+        host=host,
+    )
+
+
+# Each has a host of its own: what it asks for is asked of all.
+_OPERATIONS = (
+    Row("operation", "where nothing is held", {}, {}, task_after={"operation": "release"}, host="release"),
+    Row("emergency", "where nothing waits", {}, {}, task_after={"emergency": True}, host="emergency"),
+    Row(
+        "revoke",
+        "where nothing else is valid",
+        {},
+        {},
+        task_after={**_REVOKE, **_select(credential="{own}")},
+        host="revoke",
+    ),
+    _selected("select", credential=["{own}", "another"], provider="generic", issuer="corp"),
+    _selected("select.credential", credential="{own}"),
+    _selected("select.provider", provider=["generic"]),
+    _selected("select.issuer", issuer=["corp", "other"]),
+)
+
 _TASK = (
     Row("state_directory", "by another path", {}, {}, task_after={"state_directory": "mtls"}),
     Row("lock_timeout", "longer", {}, {}, task_after={"lock_timeout": 90}),
@@ -605,11 +648,43 @@ _ROOT = Row(
     host="root",
 )
 
+_NOBODY: Mapping[str, Any] = {"url": "https://127.0.0.1:1/", "authorities": ["partner"]}
+_VERIFY: Mapping[str, Any] = {
+    "url": "https://localhost:1/",
+    "method": "POST",
+    "headers": {"X-Team": "orders"},
+    "body": {"ping": True},
+    "basic_auth": {"username": "orders", "password": FIRST},
+    "status": [200, 204],
+    "user": "root",
+    "proxy": "http://127.0.0.1:2",
+    "timeout": 3.5,
+    "retries": 0,
+    "authorities": ["system"],
+}
+
+# Nothing is told or asked unless files change: what happens then is looked at where there is a service and a partner.
+_USERS = (
+    Row("credentials.activation", "of generations to come", {}, {"activation": "on_request"}),
+    Row("credentials.reload", "given", {}, {"reload": ["/bin/false"]}),
+    Row("credentials.reload_timeout", "another", {"reload": [["/bin/true"]]}, {"reload_timeout": "5m"}),
+    Row("credentials.verify", "given", {}, {"verify": _NOBODY}),
+    *(
+        Row("credentials.verify." + option, "given", {}, {"verify": {**_NOBODY, option: value}})
+        for option, value in _VERIFY.items()
+    ),
+    *(
+        Row("credentials.verify.basic_auth." + name, "given", {}, {"verify": _VERIFY})
+        for name in ("username", "password")
+    ),
+)
+
 ROWS: Tuple[Row, ...] = (
     *_IDENTITY,
     *_SECRETS,
     *_KEY,
     *_LIFE,
+    *_USERS,
     *_ATTRIBUTES,
     *_AUTHORITIES,
     *_KEYSTORES,
@@ -618,5 +693,6 @@ ROWS: Tuple[Row, ...] = (
     *_LINKS,
     *(replace(row, host="defaults") for row in _DEFAULTS),
     *(replace(row, host="task") for row in _TASK),
+    *_OPERATIONS,
     _ROOT,
 )

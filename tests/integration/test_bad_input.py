@@ -207,7 +207,8 @@ ROWS = [
     Row("unknown-authority", setting(authorities=["partnr"]), [r"authorit", r"partnr", r"partner"]),
     Row("unknown-template", setting(configs=[{"template": "crul", "file": "c"}]), [r"template", r"crul", r"curl"]),
     Row("unknown-option", setting(keystore=[]), [r"keystore"]),
-    Row("later-option", setting(reload=["true"]), [r"reload"]),
+    Row("later-option", setting(activation="on_proof"), [r"activation"]),
+    Row("reload-is-a-shell-line", setting(reload="systemctl reload x"), [r"reload", r"list of words"]),
     Row("subject-lacks-what-profile-demands", setting(provider="vibes", subject={"CN": "x"}), [r"subject", r"\bO\b"]),
     Row(
         "key-too-small-for-profile",

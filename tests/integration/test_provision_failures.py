@@ -50,7 +50,7 @@ def with_garbage(fleet: Fleet) -> Dict[str, Any]:
 
 
 BAD = {
-    "unknown option": ({"credentials": [credential(reload=["x"])]}, "'reload' is not known"),
+    "unknown option": ({"credentials": [credential(rollout="1")]}, "'rollout' is not known"),
     "duplicate": ({"credentials": [credential(), credential()]}, "credentials[1].name"),
     "unknown issuer": ({"credentials": [credential(), credential("b", issuer="crop")]}, "did you mean 'corp'?"),
     "unquoted passphrase": ({"credentials": [credential(passphrase=12345678)]}, "passphrase must be text"),

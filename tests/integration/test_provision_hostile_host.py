@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Dict
 
@@ -18,6 +19,7 @@ import pytest
 from ansible_collections.mutual.tls.plugins.module_utils import name as names
 from ansible_collections.mutual.tls.plugins.module_utils import private_key, request
 from ansible_collections.mutual.tls.plugins.module_utils.private_key import KeyKind
+from ansible_collections.mutual.tls.plugins.module_utils.reply import CredentialReply
 from ansible_collections.mutual.tls.plugins.module_utils.request import RequestSpec
 from ansible_collections.mutual.tls.tests.integration.fleet import CA_PASSPHRASE, TASK, Fleet
 from ansible_collections.mutual.tls.tests.unit import material
@@ -33,18 +35,8 @@ def csr(common_name: str, kind: KeyKind) -> str:
 
 
 def entry(**more: Any) -> Dict[str, Any]:
-    plain = {
-        "name": "orders",
-        "state": "active",
-        "changed": False,
-        "differences": [],
-        "generation": 1,
-        "certificate": None,
-        "request": None,
-        "error": None,
-        "directory": "/elsewhere",
-    }
-    return {**plain, **more}
+    plain = CredentialReply("orders", "active", False, (), 1, None, None, None, "/elsewhere")
+    return {**asdict(plain), **more}
 
 
 def answer(*credentials: Any, **more: Any) -> str:
@@ -78,6 +70,10 @@ REFUSED = {
     ),
     "no certificate": (answer(entry(certificate="hello")), "host's reply"),
     "no request": (answer(entry(state="request")), "contradicts itself"),
+    "waits for nobody knows what": (
+        answer(entry(state="awaiting", awaiting={"generation": 2, "since": "", "what": "money", "problem": None})),
+        "waits for nobody knows what",
+    ),
     "request of nothing": (answer(wants("hello")), 'policy rule "readable"'),
     "request for somebody else": (answer(wants(csr("admin", P256))), 'policy rule "subject"'),
     "request with another key": (answer(wants(csr("orders", KeyKind("Ed25519")))), 'policy rule "key_type"'),
@@ -164,6 +160,7 @@ def test_a_host_gets_nothing_for_what_it_shall_not_have(fleet: Fleet) -> None:
             add(fleet, "{0}-{1}".format(state, what), answer(wants(pem)), state=state)
     add(fleet, "absent-kept", answer(entry()), state="absent")
     add(fleet, "present-gone", answer(entry(state="absent")))
+    add(fleet, "present-frozen", answer(entry(state="held")))
     before = issued(fleet.state / "ownca/corp")
     done = fleet.run()
     for host in fleet.hosts:

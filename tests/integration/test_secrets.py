@@ -509,6 +509,7 @@ def test_modules(scene: Scene, subtests: pytest.Subtests) -> None:
 
 _VOLATILE = (
     (r"[0-9a-f]{30,64}", "HEX"),
+    (r"run [0-9a-f]{16}", "RUN"),
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?", "TIME"),
     (r"-----BEGIN [^-]*-----[^-]*-----END [^-]*-----", "PEM"),
     (r"\d+\.\d+", "NUMBER"),
