@@ -24,13 +24,13 @@ from ..environments import REPOSITORY, environment
 from ..fleet.errors import FleetError
 from . import machine, report
 from .codecs import measure_codecs
-from .comparison import measure_comparison
+from .comparison import measure_comparison, measure_rotation
 from .errors import BenchError
 from .figures import Figure
 from .growth import measure_growth
 from .measure import MeasureError
 from .plan import FULL, QUICK, Plan, Progress
-from .sections import CODECS, FIVE, GROWTH, ONE, SECTIONS
+from .sections import CODECS, FIVE, GROWTH, ONE, ROTATING, SECTIONS
 
 _PROGRAMS: Dict[str, str] = {"ssh": "openssh-client", "java": "default-jdk-headless", "keytool": "default-jdk-headless"}
 _BUSY = 0.5
@@ -118,6 +118,8 @@ def _section(plan: Plan, name: str) -> List[Figure]:
         return measure_growth(plan)
     if name == CODECS:
         return measure_codecs(plan)
+    if name == ROTATING:
+        return measure_rotation(plan)
     return measure_comparison(plan, {ONE: 1, FIVE: 5}[name])
 
 

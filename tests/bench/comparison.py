@@ -6,29 +6,39 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from typing import List, Sequence
 
 from ..fleet.fleet import Fleet
 from ..fleet.specification import HostSpec
-from .contestants import Runner, mitogen, ours, peers, ping
+from .contestants import Contestant, Runner, mitogen, ours, ours_rotating, peers, ping
 from .data import NAMES, RSA, passphrase, shared_variables, subject
 from .errors import BenchError
 from .figures import Figure
 from .hosts import ROOT, Hosts
 from .plan import Plan
 from .same_work import Api, DifferentWorkError, Expectation, make_api, verify
-from .scene import Judge, measure_scene, scene_name
+from .scene import Judge, measure_scene, rotation_name, scene_name
 from .ssh_hosts import SshHosts
 
 
 def measure_comparison(plan: Plan, credentials: int) -> List[Figure]:
     """Fresh and with nothing to do, with so many credentials on each host."""
-    directory = plan.work / f"hosts-{credentials}"
-    directory.mkdir()
-    name = scene_name(plan.amount.hosts, credentials)
+    contestants = [ping(plan.python), ours(plan.python), peers(plan.peers_python), mitogen(plan.peers_python)]
+    return _measure(plan, scene_name(plan.amount.hosts, credentials), contestants, credentials)
+
+
+def measure_rotation(plan: Plan) -> List[Figure]:
+    """New certificates for hosts that have good ones, beside ping."""
+    rotating = ours_rotating(plan.python)
+    return _measure(plan, rotation_name(plan.amount.hosts), [ping(plan.python, rotating.works), rotating], 1)
+
+
+def _measure(plan: Plan, name: str, contestants: Sequence[Contestant], credentials: int) -> List[Figure]:
+    directory = Path(tempfile.mkdtemp(prefix="hosts-", dir=plan.work))
     api = make_api()
     shared = shared_variables(directory, credentials, RSA, api)
-    contestants = [ping(plan.python), ours(plan.python), peers(plan.peers_python), mitogen(plan.peers_python)]
     specs = [HostSpec(name=f"host-{number:02}") for number in range(1, plan.amount.hosts + 1)]
     plan.progress(f"{name}: bringing up the hosts")
     with Fleet.up(f"bench-{os.getpid()}", specs) as fleet:

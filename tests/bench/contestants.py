@@ -17,7 +17,7 @@ import yaml
 from ..environments import REPOSITORY
 from . import recap
 from .errors import BenchError
-from .figures import FRESH
+from .figures import FRESH, NOTHING_TO_DO, ROTATION
 from .hosts import Hosts
 from .measure import Measurement, measure
 
@@ -35,7 +35,7 @@ class Contestant:
     `ca` makes a CA once, before anything is measured; `state` is the variable for the controller's directory that
     holds it, which every fresh run finds as `ca` left it; `chain` names the CA's certificates there, the issuing one
     first. `place` is where a credential's files are in its directory on a host. `groups` is a directory of group
-    variables.
+    variables. `works` are what it is measured at, in this order, `rotation` is the playbook for that one.
     """
 
     name: str
@@ -47,6 +47,8 @@ class Contestant:
     chain: Sequence[str] = ()
     place: str = ""
     groups: Optional[Path] = None
+    works: Sequence[str] = (FRESH, NOTHING_TO_DO)
+    rotation: Optional[Path] = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -55,9 +57,9 @@ class Contestant:
         return self.ca is not None
 
 
-def ping(python: Path) -> Contestant:
-    """The floor: connect, and run the smallest module."""
-    return Contestant(PING, python, HERE / "ours/ping.yml", REPOSITORY / "ansible.cfg")
+def ping(python: Path, works: Sequence[str] = (FRESH, NOTHING_TO_DO)) -> Contestant:
+    """The floor: connect, and run the smallest module. One run stands for all works that it is compared at."""
+    return Contestant(PING, python, HERE / "ours/ping.yml", REPOSITORY / "ansible.cfg", works=works)
 
 
 def ours(python: Path) -> Contestant:
@@ -74,6 +76,11 @@ def ours(python: Path) -> Contestant:
         place="current",
         groups=HERE / "ours/group_vars",
     )
+
+
+def ours_rotating(python: Path) -> Contestant:
+    """This collection, asked for new certificates on hosts that have good ones, in batches as it comes."""
+    return replace(ours(python), works=(FRESH, ROTATION), rotation=REPOSITORY / "playbooks/rotate.yml")
 
 
 def peers(python: Path) -> Contestant:
@@ -138,7 +145,7 @@ class Runner:
 
     def _make_ca(self, playbook: Path) -> None:
         done = subprocess.run(
-            self._command(playbook, counted=False),
+            self._command([str(playbook)], counted=False),
             cwd=self._directory,
             env=self._environment(),
             stdin=subprocess.DEVNULL,
@@ -151,12 +158,17 @@ class Runner:
             raise BenchError(f"{self.contestant.name}: the CA could not be made:\n{done.stdout}")
         shutil.copytree(self._state, self._kept)
 
-    def _command(self, playbook: Path, counted: bool) -> List[str]:
+    def _book(self, work: str) -> List[str]:
+        """The playbook for a work, with its options."""
+        rotation = self.contestant.rotation if work == ROTATION else None
+        return [str(self.contestant.playbook)] if rotation is None else [str(rotation), "-e", "mtls_operation=rotate"]
+
+    def _command(self, playbook: Sequence[str], counted: bool) -> List[str]:
         return [
             str(self.contestant.python.parent / "ansible-playbook"),
             "-i",
             str(self._inventory(counted)),
-            str(playbook),
+            *playbook,
         ]
 
     def _environment(self) -> Dict[str, str]:
@@ -192,7 +204,7 @@ class Runner:
         """
         log = self._directory / "output.log"
         measurement = measure(
-            self._command(self.contestant.playbook, counted),
+            self._command(self._book(work), counted),
             directory=self._directory,
             environment=self._environment(),
             log=log,
@@ -202,7 +214,7 @@ class Runner:
         try:
             if measurement.status != 0:
                 raise BenchError(f"exit status {measurement.status}")
-            recap.check(output, self._hosts.names, self.contestant.changes and work == FRESH)
+            recap.check(output, self._hosts.names, self.contestant.changes and work != NOTHING_TO_DO)
         except BenchError as error:
             shown = "\n".join(output.splitlines()[-_LINES_SHOWN:])
             raise BenchError(f"{self.contestant.name}, {work}: {error}\n{shown}") from error

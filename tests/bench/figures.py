@@ -9,7 +9,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Any, Iterable, List, Mapping, Optional, Tuple
 
-FRESH, NOTHING_TO_DO = "fresh", "nothing to do"
+FRESH, NOTHING_TO_DO, ROTATION = "fresh", "nothing to do", "rotation"
 SECONDS, CPU_SECONDS, PEAK_MIB, LAUNCHES = "seconds", "cpu_seconds", "peak_mib", "python_launches"
 
 

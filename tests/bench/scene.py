@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Callable, Dict, List, Sequence, Tuple
 
 from .contestants import Runner
-from .figures import CPU_SECONDS, FRESH, LAUNCHES, NOTHING_TO_DO, PEAK_MIB, SECONDS, Figure
+from .figures import CPU_SECONDS, FRESH, LAUNCHES, PEAK_MIB, SECONDS, Figure
 from .hosts import Hosts
 from .measure import Measurement
 from .plan import Progress
@@ -24,6 +24,11 @@ def scene_name(hosts: int, credentials: int) -> str:
     return f"{hosts:,} hosts × {credentials}"
 
 
+def rotation_name(hosts: int) -> str:
+    """The name of a comparison of rotations over SSH."""
+    return f"{hosts:,} hosts × 1, rotated"
+
+
 def simulated_name(hosts: int) -> str:
     """The name of a comparison on simulated hosts."""
     return f"{hosts:,} simulated hosts"
@@ -32,7 +37,7 @@ def simulated_name(hosts: int) -> str:
 def measure_scene(
     name: str, hosts: Hosts, runners: Sequence[Runner], rounds: int, judge: Judge, progress: Progress
 ) -> List[Figure]:
-    """Fresh and with nothing to do, everyone in every round.
+    """Everyone at all of their works, in every round.
 
     A round before the timed ones fills caches. Memory and interpreters on hosts are counted in it, and the outcome is
     judged: none of that can disturb times.
@@ -72,7 +77,8 @@ def _begin(hosts: Hosts, runner: Runner) -> None:
 
 def _turns(runner: Runner) -> Sequence[Tuple[str, ...]]:
     """What each run of a round stands for: who changes nothing would do the same twice, so one run stands for both."""
-    return ((FRESH,), (NOTHING_TO_DO,)) if runner.contestant.changes else ((FRESH, NOTHING_TO_DO),)
+    works = tuple(runner.contestant.works)
+    return tuple((work,) for work in works) if runner.contestant.changes else (works,)
 
 
 def _what(runner: Runner, works: Sequence[str]) -> str:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Dict
 
-ONE, FIVE, GROWTH, CODECS = "hosts-1", "hosts-5", "growth", "codecs"
+ONE, FIVE, ROTATING, GROWTH, CODECS = "hosts-1", "hosts-5", "rotation", "growth", "codecs"
 
 _TITLES: Dict[str, str] = {
     ONE: "Hosts over SSH, one credential each",
     FIVE: "Hosts over SSH, five credentials each",
+    ROTATING: "Rotation over SSH, one credential each",
     GROWTH: "Growth: simulated hosts, one credential each",
     CODECS: "Store codecs alone",
 }

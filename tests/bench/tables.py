@@ -9,12 +9,12 @@ from typing import List, Mapping, Optional, Sequence
 
 from . import codecs
 from .contestants import OURS, PING
-from .figures import CPU_SECONDS, FRESH, LAUNCHES, NOTHING_TO_DO, PEAK_MIB, Figure, Figures, ratio
+from .figures import CPU_SECONDS, FRESH, LAUNCHES, NOTHING_TO_DO, PEAK_MIB, ROTATION, Figure, Figures, ratio
 from .sections import CODECS, GROWTH, title
 from .targets import Target
 
 _NONE = "–"
-_WORKS = (FRESH, NOTHING_TO_DO)
+_WORKS = (FRESH, NOTHING_TO_DO, ROTATION)
 _VERDICT = {True: "reached", False: "**not reached**", None: "not measured"}
 _CODEC_COLUMNS = ("jks write", "jks read", "pkcs12 write", "pkcs12 read")
 
@@ -48,6 +48,8 @@ def _comparison(figures: Figures) -> str:
         for work in _WORKS:
             for who in figures.contestants(scene):
                 seconds = figures.find(scene, work, who)
+                if seconds is None:
+                    continue
                 beside = ratio(figures.median(scene, work, who), figures.median(scene, work, PING))
                 rows.append(
                     (

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Callable, Optional, Tuple
 
 from .contestants import MITOGEN, OURS, PEERS, PING
-from .figures import FRESH, NOTHING_TO_DO, PEAK_MIB, Figures, ratio
-from .scene import scene_name, simulated_name
+from .figures import FRESH, NOTHING_TO_DO, PEAK_MIB, ROTATION, Figures, ratio
+from .scene import rotation_name, scene_name, simulated_name
 
 Value = Callable[[Figures], Optional[float]]
 
@@ -83,6 +83,7 @@ TARGETS: Tuple[Target, ...] = (
     Target(f"{NOTHING_TO_DO}, {_FIVE}", 50, False, "× faster than peers", _faster(_FIVE, NOTHING_TO_DO, PEERS)),
     Target(f"{FRESH}, {_ONE}", 3.5, True, "× ping", _beside(_ONE, FRESH, PING)),
     Target(f"{FRESH}, {_ONE}", 8, False, "× faster than peers", _faster(_ONE, FRESH, PEERS)),
+    Target(f"{ROTATION}, {_ONE}", 4.5, True, "× ping", _beside(rotation_name(20), ROTATION, PING)),
     Target(f"time per host, 100 → 1,000 hosts, {NOTHING_TO_DO}", 1.15, True, "×", _growth(NOTHING_TO_DO)),
     Target(f"time per host, 100 → 1,000 hosts, {FRESH}", 1.15, True, "×", _growth(FRESH)),
     Target(f"memory, 1,000 hosts, {NOTHING_TO_DO}", 64, True, "MiB more than ping", _memory(NOTHING_TO_DO)),
