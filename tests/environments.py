@@ -10,11 +10,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence
+from typing import Dict, Iterator, Optional, Sequence
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CACHE = REPOSITORY / ".cache" / "environments"
@@ -87,17 +88,19 @@ def _run_one(job: Job) -> bool:
     except subprocess.CalledProcessError as error:
         print(f"---- {job.name}: {error}", flush=True)
         return False
-    arguments: List[str] = ["-q", "-o", f"cache_dir={python.parent.parent / 'pytest'}", *job.selection]
-    result = subprocess.run(
-        [python, "-m", "pytest", *arguments],
-        cwd=REPOSITORY,
-        env={**os.environ, "PATH": os.pathsep.join((str(python.parent), os.environ["PATH"]))},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    # Since 2.21 Ansible opens a socket below its temporary directory, and a socket's path has 107 bytes at most.
+    with tempfile.TemporaryDirectory(prefix="m") as short:
+        options = ["-q", "-o", f"cache_dir={python.parent.parent / 'pytest'}", f"--basetemp={short}/t"]
+        result = subprocess.run(
+            [python, "-m", "pytest", *options, *job.selection],
+            cwd=REPOSITORY,
+            env={**os.environ, "PATH": os.pathsep.join((str(python.parent), os.environ["PATH"]))},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
     passed = result.returncode == 0
     shown = result.stdout.rstrip().splitlines()
     print("\n".join([f"---- {job.name}", *(shown[-1:] if passed else shown)]), flush=True)
